@@ -1,0 +1,139 @@
+# Tidemark: the consumer-lag monitor for Kafka and for its own bundled log store.
+#
+#   make          build build/tidemark
+#   make run      install what is missing, build, start the demo; Ctrl-C ends it
+#   make test     install what is missing, build, run every test; ends with "N passed, N failed"
+#   make check    formatting, static analysis, borders between folders, generated docs up to date
+#   make bench    the measurements, as ratios against something in the same run
+#   make docs     regenerate the parts of README.md that derive from the code
+#   make format   format the sources in place
+#   make setup    install the packages that building and running need
+#   make clean    remove what was built
+#   make help     print this
+#
+# Variables: BUILD=dir  CC=gcc|clang  CFLAGS=…  WERROR=1  SANITIZE=address,undefined|thread
+
+BUILD    ?= build
+CC       ?= cc
+CFLAGS   ?= -O2 -g
+PYTHON   ?= /usr/bin/python3
+SANITIZE ?=
+WERROR   ?=
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+# --- packages (Debian) -------------------------------------------------------------------------------------
+
+PACKAGES_BUILD := gcc libc6-dev pkg-config librdkafka-dev libmicrohttpd-dev libjansson-dev
+PACKAGES_CHECK := clang clang-format clang-tidy cppcheck shellcheck
+PACKAGES_TEST  := libcmocka-dev python3 python3-pytest python3-prometheus-client python3-confluent-kafka \
+                  prometheus default-jre-headless maven curl
+PACKAGES_BENCH := nginx-light
+
+# $(call install,packages): installs those that are missing, and does nothing when none is.
+define install
+@missing=""; for package in $(1); do \
+    dpkg-query -W -f='$${Status}' $$package 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$package"; \
+done; \
+if [ -n "$$missing" ]; then \
+    echo "installing:$$missing"; \
+    sudo=""; [ "$$(id -u)" = 0 ] || sudo=sudo; \
+    export DEBIAN_FRONTEND=noninteractive; \
+    $$sudo apt-get update -qq && $$sudo apt-get install -qq -y --no-install-recommends $$missing >/dev/null; \
+fi
+endef
+
+.PHONY: all run test check bench docs format setup setup-test setup-check setup-bench clean help
+
+setup:
+	$(call install,$(PACKAGES_BUILD))
+setup-test: setup
+	$(call install,$(PACKAGES_TEST))
+setup-check: setup
+	$(call install,$(PACKAGES_CHECK))
+setup-bench: setup-test
+	$(call install,$(PACKAGES_BENCH))
+
+# --- sources -----------------------------------------------------------------------------------------------
+
+MAIN      := exporter/main.c
+LOGSTORE  := $(wildcard logstore/*.c)
+TIDEMARK  := $(filter-out $(MAIN),$(wildcard exporter/*.c exporter/base/*.c collectors/*.c collectors/*/*.c logstore/cli/*.c))
+UNIT      := $(wildcard tests/unit/test_*.c)
+BENCHES   := $(wildcard tests/bench/*.c)
+
+objects    = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+UNIT_PROGRAMS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT))
+BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(BENCHES))
+
+LIBRARIES  = rdkafka libmicrohttpd jansson
+WARNINGS  := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR),-Werror)
+SANITIZERS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+COMPILE    = $(CC) -std=c11 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(WARNINGS) $(SANITIZERS) -pthread -fPIC $(CFLAGS)
+LINK       = $(CC) $(SANITIZERS) -pthread $(CFLAGS) $(LDFLAGS)
+LIBS       = $(shell pkg-config --libs $(LIBRARIES)) -lm
+
+# --- building ----------------------------------------------------------------------------------------------
+
+all: $(BUILD)/tidemark
+
+$(BUILD)/tidemark: $(call objects,$(MAIN)) $(BUILD)/libtidemark.a $(BUILD)/liblogstore.a
+	$(LINK) -o $@ $^ $(LIBS)
+
+$(BUILD)/libtidemark.a: $(call objects,$(TIDEMARK))
+$(BUILD)/liblogstore.a: $(call objects,$(LOGSTORE) exporter/base/buf.c exporter/base/error.c)
+$(BUILD)/%.a:
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libtidemark.a $(BUILD)/liblogstore.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS) -lcmocka
+
+$(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libtidemark.a $(BUILD)/liblogstore.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^ $(LIBS)
+
+.SECONDARY:
+-include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)
+
+# --- using -------------------------------------------------------------------------------------------------
+
+run: setup
+	@$(MAKE) --no-print-directory all
+	@$(BUILD)/tidemark demo
+
+# The tests want both builds; tests/run finds them by these two folders.
+.PHONY: test-programs
+test-programs: all $(UNIT_PROGRAMS)
+
+test: setup-test
+	@$(MAKE) --no-print-directory test-programs
+	@$(MAKE) --no-print-directory test-programs BUILD=$(BUILD)/sanitized SANITIZE=address,undefined
+	@$(PYTHON) tests/run --build $(BUILD) --build $(BUILD)/sanitized
+
+bench: setup-bench
+	@$(MAKE) --no-print-directory all $(BENCH_PROGRAMS)
+	@$(PYTHON) tests/bench/run --build $(BUILD)
+
+check: setup-check
+	@tests/check --build $(BUILD)
+
+docs: all
+	@$(PYTHON) tests/lib/docs.py --build $(BUILD) --write
+
+FORMATTED := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+format: setup-check
+	clang-format -i $(FORMATTED)
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@sed -n '1,/^$$/s/^# \{0,1\}//p' $(firstword $(MAKEFILE_LIST))
