@@ -6,8 +6,8 @@
 #include <stddef.h>
 
 /*
- * Memory of the daemon. A monitor that has no memory for its next poll can say nothing true any more, so these
- * end the process with a message instead of returning NULL; the supervisor starts it again. The library
+ * Memory of the daemon. A monitor that has no memory for its next poll can say nothing true any more, so
+ * these end the process with a message instead of returning NULL; the supervisor starts it again. The library
  * logstore, which lives in other people's programs, does not use them.
  */
 
@@ -15,7 +15,8 @@
 void *mem_array(size_t count, size_t size);
 
 /* Makes room for `needed` elements of `size` bytes in an array that is grown by doubling: returns the array,
- * moved or not, and updates `*capacity`. New elements are not cleared. `array` may be NULL with capacity 0. */
+ * moved or not, and updates `*capacity`. New elements are not cleared. `array` may be NULL with capacity 0.
+ */
 void *mem_grow(void *array, size_t *capacity, size_t needed, size_t size);
 
 /* NUL-terminated copies; free() them. */

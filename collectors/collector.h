@@ -1,0 +1,83 @@
+#ifndef TIDEMARK_COLLECTOR_H
+#define TIDEMARK_COLLECTOR_H
+
+#include "exporter/base/error.h"
+#include "exporter/base/pattern.h"
+#include "exporter/snapshot.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The interface between the daemon and a kind of source. A collector is used by one thread at a time: the
+ * one that polls its source.
+ */
+
+/* A property that is passed through to the source's client library (Kafka: librdkafka's names). */
+struct source_property {
+    char *name, *value; /* owned */
+};
+
+/* One configured source. */
+struct source_config {
+    char *name;    /* owned; the value of the label `cluster` */
+    char *kind;    /* owned; the name of its collector */
+    char *address; /* owned; Kafka: bootstrap servers; log store: the folder */
+    struct source_property *properties;
+    size_t property_count;
+    struct name_filter topics, groups; /* applied before anything is asked about a topic or group */
+    int64_t poll_interval_ms;
+    int64_t timeout_ms; /* for each request to the source */
+};
+
+/* The steps of a poll, for durations and errors: the values of the label `stage`. */
+enum poll_stage {
+    STAGE_CONNECT,
+    STAGE_METADATA,
+    STAGE_CONFIGS,
+    STAGE_START_OFFSETS,
+    STAGE_GROUPS,
+    STAGE_COMMITS,
+    STAGE_END_OFFSETS,
+    STAGE_TIMESTAMPS,
+    POLL_STAGES,
+};
+
+/* How a poll went, whether or not it succeeded. Starts all zero. */
+struct poll_report {
+    int64_t duration_us[POLL_STAGES]; /* 0: the stage was not reached */
+    int64_t errors[POLL_STAGES];      /* failures in this poll: of the stage, or of single items in it */
+    struct error first_error;         /* of those that cost only their item; cleared by the caller */
+};
+
+struct collector; /* what a kind of source keeps between polls */
+
+struct collector_kind {
+    const char *name;       /* "kafka", "logstore" */
+    const char *offsets;    /* how commits are learnt, for tidemark_source_info: "admin", "store" … */
+    const char *rebalances; /* "exact" or "sampled" */
+
+    /* Makes a collector; doesn't wait for the source, which may be down. `config` outlives the collector.
+     * NULL: the configuration can't work, whatever the source does. */
+    struct collector *(*open)(const struct source_config *config, struct error *error);
+
+    /* Observes the source once: start offsets before commits, commits before end offsets (the design's rule
+     * 1). What fails for a part of the source only is left out of the snapshot and counted in the report.
+     * NULL: the source as a whole could not be observed; the error says why, and the failed stage is counted.
+     * The caller owns the snapshot, which is sealed. Returns within a few times the configured timeout,
+     * whatever the source does. */
+    struct snapshot *(*poll)(struct collector *collector, struct poll_report *report, struct error *error);
+
+    /* Frees it and sets *collector to NULL. */
+    void (*close)(struct collector **collector);
+};
+
+/* The name of a stage as in labels: "metadata", "start_offsets" … */
+const char *poll_stage_name(enum poll_stage stage);
+
+/* Counts a failure that costs only an item of the stage; keeps the first error's text, frees the others.
+ * Takes over what `error` owns and leaves it cleared. */
+void poll_report_item_failed(struct poll_report *report, enum poll_stage stage, struct error *error);
+
+#endif
