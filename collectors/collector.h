@@ -3,6 +3,7 @@
 
 #include "exporter/base/error.h"
 #include "exporter/base/pattern.h"
+#include "exporter/poll_report.h"
 #include "exporter/snapshot.h"
 
 #include <stdbool.h>
@@ -31,26 +32,6 @@ struct source_config {
     int64_t timeout_ms; /* for each request to the source */
 };
 
-/* The steps of a poll, for durations and errors: the values of the label `stage`. */
-enum poll_stage {
-    STAGE_CONNECT,
-    STAGE_METADATA,
-    STAGE_CONFIGS,
-    STAGE_START_OFFSETS,
-    STAGE_GROUPS,
-    STAGE_COMMITS,
-    STAGE_END_OFFSETS,
-    STAGE_TIMESTAMPS,
-    POLL_STAGES,
-};
-
-/* How a poll went, whether or not it succeeded. Starts all zero. */
-struct poll_report {
-    int64_t duration_us[POLL_STAGES]; /* 0: the stage was not reached */
-    int64_t errors[POLL_STAGES];      /* failures in this poll: of the stage, or of single items in it */
-    struct error first_error;         /* of those that cost only their item; cleared by the caller */
-};
-
 struct collector; /* what a kind of source keeps between polls */
 
 struct collector_kind {
@@ -72,12 +53,5 @@ struct collector_kind {
     /* Frees it and sets *collector to NULL. */
     void (*close)(struct collector **collector);
 };
-
-/* The name of a stage as in labels: "metadata", "start_offsets" … */
-const char *poll_stage_name(enum poll_stage stage);
-
-/* Counts a failure that costs only an item of the stage; keeps the first error's text, frees the others.
- * Takes over what `error` owns and leaves it cleared. */
-void poll_report_item_failed(struct poll_report *report, enum poll_stage stage, struct error *error);
 
 #endif

@@ -1,4 +1,4 @@
-#include "collectors/collector.h"
+#include "exporter/poll_report.h"
 
 const char *poll_stage_name(enum poll_stage stage)
 {

@@ -1,0 +1,21 @@
+#ifndef TIDEMARK_BASE_UTF8_H
+#define TIDEMARK_BASE_UTF8_H
+
+#include "exporter/base/buf.h"
+#include "exporter/base/str.h"
+
+#include <stddef.h>
+
+/*
+ * Names from a cluster are bytes; labels, JSON and HTML want UTF-8 (RFC 3629). Bytes that are no UTF-8, and
+ * NUL, are shown as \xNN; so that this stays unambiguous, a backslash before an x is shown as \x5c. Two
+ * different names therefore never look the same, and nearly all names look like themselves.
+ */
+
+/* Length of the longest prefix of `text` that shows as itself. */
+size_t utf8_plain_prefix(struct str text);
+
+/* Appends `text` as valid UTF-8 without NUL. */
+void utf8_add_shown(struct buf *buf, struct str text);
+
+#endif

@@ -1,0 +1,67 @@
+#ifndef TIDEMARK_PUBLISH_H
+#define TIDEMARK_PUBLISH_H
+
+#include "exporter/findings.h"
+#include "exporter/poll_report.h"
+#include "exporter/snapshot.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The one object that threads share. Pollers put in what their source last said; scrapes take a view of all
+ * of it. A view is immutable and refcounted, so a scrape holds no lock while it renders, however slow its
+ * reader is, and what a view shows is freed when its last holder is done.
+ */
+struct publish;
+
+/* How a source is doing. The texts outlive the publish object. */
+struct source_status {
+    const char *cluster;    /* the source's configured name */
+    const char *kind;       /* "kafka", "logstore" */
+    const char *offsets;    /* how its commits are learnt */
+    const char *rebalances; /* "exact" or "sampled" */
+    bool polled;            /* a first poll has ended, well or not: `up` means something */
+    bool up;                /* the last poll succeeded */
+    int64_t last_success;   /* milliseconds since 1970; UNKNOWN: never */
+    int64_t poll_interval_ms;
+    int64_t duration_us[POLL_STAGES];  /* of the last poll */
+    int64_t errors_total[POLL_STAGES]; /* since the start */
+};
+
+struct judged; /* a snapshot and its findings, shared by the views that show them */
+
+struct source_view {
+    struct source_status status;
+    const struct snapshot *snapshot; /* NULL: nothing known, or too old to be shown */
+    const struct findings *findings; /* of the snapshot */
+    struct judged *judged;           /* what keeps them alive */
+};
+
+struct view {
+    struct source_view *sources; /* in the order of the configuration */
+    size_t source_count;
+    struct view_memory *memory;
+};
+
+/* Room for the sources with these first statuses; free it with publish_free(). */
+struct publish *publish_new(const struct source_status *statuses, size_t sources);
+
+/* Frees it and sets *publish to NULL, after the threads that use it have ended; views still held live on. */
+void publish_free(struct publish **publish);
+
+/* A new poll's result for source `index`; takes over snapshot and findings. Any thread. */
+void publish_poll(struct publish *publish, size_t index, const struct source_status *status,
+                  struct snapshot *snapshot, struct findings *findings);
+
+/* A new status for source `index`; what it last showed stays, or goes if `forget`. Any thread. */
+void publish_status(struct publish *publish, size_t index, const struct source_status *status, bool forget);
+
+/* The current view, to be given back with view_release(). Never waits for a poll. Any thread. */
+struct view *publish_view(struct publish *publish);
+
+/* Gives a view back and sets *view to NULL; NULL is accepted. Any thread. */
+void view_release(struct view **view);
+
+#endif
