@@ -116,7 +116,20 @@ test-programs: all $(UNIT_PROGRAMS)
 test: setup-test
 	@$(MAKE) --no-print-directory test-programs
 	@$(MAKE) --no-print-directory test-programs BUILD=$(BUILD)/sanitized SANITIZE=address,undefined
-	@$(PYTHON) tests/run --build $(BUILD) --build $(BUILD)/sanitized
+	@$(MAKE) --no-print-directory kafka
+	@$(PYTHON) tests/run --build $(BUILD) --build $(BUILD)/sanitized --kafka $(KAFKA)
+
+# A Kafka to test against: its jars, fetched once a version.
+KAFKA_VERSION ?= 4.3.1
+KAFKA         := $(BUILD)/kafka-$(KAFKA_VERSION)
+
+.PHONY: kafka
+kafka: $(KAFKA)/.complete
+$(KAFKA)/.complete: tests/lib/kafka/pom.xml
+	@echo "fetching Kafka $(KAFKA_VERSION)"
+	@rm -rf $(@D)
+	@mvn -q -B -f $< -Dkafka.version=$(KAFKA_VERSION) -DoutputDirectory=$(abspath $(@D)) dependency:copy-dependencies
+	@touch $@
 
 bench: setup-bench
 	@$(MAKE) --no-print-directory all $(BENCH_PROGRAMS)

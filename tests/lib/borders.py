@@ -1,0 +1,98 @@
+"""Who may know whom: the folders' borders, and the check that holds them.
+
+Data flows one way (source, collector, snapshot, evaluate, publish, encode, HTTP), so what comes earlier never
+includes what comes later, and nothing but the wiring knows everybody.
+"""
+
+import re
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+BASE = "exporter/base/*"
+JUDGED = "exporter/snapshot.h exporter/findings.h exporter/poll_report.h"
+
+# The first row whose pattern fits a file tells what of the project it may include, besides its own header.
+BORDERS = [
+    # file                        may include
+    ("exporter/base/*",           BASE),
+    ("exporter/snapshot*",        f"{BASE} exporter/snapshot*"),
+    ("exporter/poll_report*",     BASE),
+    ("exporter/rules*",           BASE),
+    ("exporter/findings*",        f"{BASE} exporter/snapshot.h"),
+    ("exporter/history*",         f"{BASE} exporter/snapshot.h exporter/history*"),
+    ("exporter/evaluate*",        f"{BASE} {JUDGED} exporter/history* exporter/rules.h exporter/evaluate*"),
+    ("exporter/publish*",         f"{BASE} {JUDGED} exporter/publish*"),
+    ("exporter/metrics*",         f"{BASE} {JUDGED} exporter/metrics*"),
+    ("exporter/encode*",          f"{BASE} {JUDGED} exporter/publish.h exporter/metrics* exporter/encode*"),
+    ("exporter/http*",            f"{BASE} exporter/publish.h exporter/encode* exporter/web* exporter/http*"),
+    ("exporter/web/*",            f"{BASE} exporter/web/*"),
+    ("exporter/config*",          f"{BASE} collectors/collector.h exporter/rules.h exporter/config*"),
+    ("exporter/demo*",            f"{BASE} exporter/* logstore/logstore.h"),
+    ("exporter/main.c",           "*"),
+    ("exporter/*",                f"{BASE} exporter/*.h collectors/collector.h"),
+    ("collectors/kafka/*",        f"{BASE} {JUDGED} collectors/collector.h collectors/kafka/*"),
+    ("collectors/logstore/*",     f"{BASE} {JUDGED} collectors/collector.h collectors/logstore/* logstore/logstore.h"),
+    ("collectors/*",              f"{BASE} {JUDGED} collectors/collector.h"),
+    ("logstore/cli/*",            f"{BASE} logstore/logstore.h logstore/cli/*"),
+    ("logstore/*",                f"{BASE} logstore/*.h"),
+    ("tests/*",                   "*"),
+]
+
+# Headers that don't come with the C library, and the files that may include them.
+LIBRARIES = [
+    ("librdkafka/*",  "collectors/kafka/* tests/*"),
+    ("microhttpd.h",  "exporter/http*"),
+    ("gnutls/*",      "exporter/http*"),
+    ("jansson.h",     "exporter/config* exporter/*json* exporter/replay* exporter/record* exporter/status* tests/*"),
+    ("cmocka.h",      "tests/*"),
+]
+
+# Of the C library, POSIX and Linux. Every other header in angle brackets is a library's.
+SYSTEM = re.compile(
+    r"(sys|linux|arpa|netinet|net)/[a-z_0-9]+\.h|"
+    r"(assert|complex|crypt|ctype|dirent|elf|endian|errno|err|execinfo|fcntl|fenv|float|fnmatch|getopt|glob|grp|immintrin|"
+    r"inttypes|iso646|langinfo|libgen|limits|locale|malloc|math|netdb|nl_types|nmmintrin|poll|pthread|pwd|regex|sched|"
+    r"search|semaphore|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|"
+    r"string|strings|sysexits|syslog|termios|tgmath|threads|time|uchar|unistd|wchar|wctype|x86intrin|cpuid)\.h"
+)
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
+
+
+def _fits(name, patterns):
+    return any(fnmatchcase(name, pattern) for pattern in patterns.split())
+
+
+def _own_complaint(file, header):
+    if (header.startswith("../") or "/" not in header) and not header.endswith(".inc"):
+        return f'"{header}": write the path from the root of the project'
+    allowed = next((allowed for pattern, allowed in BORDERS if fnmatchcase(file, pattern)), None)
+    if allowed is None:
+        return "no row of BORDERS in tests/lib/borders.py fits this file: decide what it may know"
+    if Path(header).with_suffix("") == Path(file).with_suffix("") or _fits(header, allowed):
+        return None
+    return f'"{header}" is none of what it may include: {allowed}'
+
+
+def _library_complaint(file, header):
+    if SYSTEM.fullmatch(header):
+        return None
+    allowed = next((allowed for pattern, allowed in LIBRARIES if fnmatchcase(header, pattern)), None)
+    if allowed is None:
+        return f"<{header}> is no header that LIBRARIES or SYSTEM in tests/lib/borders.py knows"
+    return None if _fits(file, allowed) else f"<{header}> may be included by {allowed} only"
+
+
+def violations(root, files):
+    """A line for each #include in `files` (paths from the root) that crosses a border."""
+    found = []
+    for file in files:
+        for number, line in enumerate((Path(root) / file).read_text(errors="replace").splitlines(), 1):
+            include = INCLUDE.match(line)
+            if include is None:
+                continue
+            own, library = include.groups()
+            complaint = _own_complaint(file, own) if own else _library_complaint(file, library)
+            if complaint:
+                found.append(f"{file}:{number}: {complaint}")
+    return found

@@ -1,0 +1,242 @@
+"""A real Kafka cluster on loopback ports, for as long as a test needs it, and Kafka's own tools to ask it."""
+
+import base64
+import os
+import re
+import shutil
+import signal
+import tempfile
+import uuid
+import zipfile
+from collections import namedtuple
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+import processes
+
+# Small and quick rather than sturdy: one replica, few internal partitions, everything that is done
+# "now and then" done often.
+SETTINGS = {
+    "auto.create.topics.enable": "false",
+    "background.threads": "2",
+    "broker.heartbeat.interval.ms": "300",
+    "broker.session.timeout.ms": "1500",
+    "controlled.shutdown.enable": "false",
+    "group.initial.rebalance.delay.ms": "0",
+    "group.min.session.timeout.ms": "500",
+    "log.cleaner.backoff.ms": "500",
+    "log.cleaner.dedupe.buffer.size": "4194304",
+    "log.initial.task.delay.ms": "500",
+    "log.retention.check.interval.ms": "500",
+    "log.segment.delete.delay.ms": "100",
+    "num.io.threads": "4",
+    "num.network.threads": "2",
+    "offsets.retention.check.interval.ms": "1000",
+    "offsets.topic.num.partitions": "4",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "transaction.state.log.num.partitions": "2",
+    "transaction.state.log.replication.factor": "1",
+}
+
+JVM = [
+    "-XX:+UseSerialGC",
+    "-XX:TieredStopAtLevel=1",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+]
+
+Position = namedtuple("Position", "group topic partition committed end lag member")
+Member = namedtuple("Member", "group member host client partitions")
+
+
+def _java(kafka, main, *arguments, heap="128m"):
+    return ["java", f"-Xmx{heap}", *JVM, "-cp", f"{kafka}/*", main, *arguments]
+
+
+class Node:
+    """One process of the cluster. It keeps its port and its data over kill() and start()."""
+
+    def __init__(self, cluster, number):
+        self.cluster = cluster
+        self.number = number
+        self.port = processes.free_port()
+        self.controller_port = processes.free_port()
+        self.folder = cluster.folder / f"node-{number}"
+        self.log = cluster.folder / f"node-{number}.log"
+        self.process = None
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"
+
+    def format(self, controller, settings):
+        """The first node is the controller too, so any other can die without taking the quorum along."""
+        listeners = [f"PLAINTEXT://{self.address}"]
+        if self is controller:
+            listeners.append(f"CONTROLLER://127.0.0.1:{self.controller_port}")
+        properties = {
+            **SETTINGS,
+            "process.roles": "broker,controller" if self is controller else "broker",
+            "node.id": self.number,
+            "controller.quorum.voters": f"{controller.number}@127.0.0.1:{controller.controller_port}",
+            "controller.listener.names": "CONTROLLER",
+            "listeners": ",".join(listeners),
+            "advertised.listeners": f"PLAINTEXT://{self.address}",
+            "log.dirs": self.folder,
+            **settings,
+        }
+        self.properties = self.cluster.folder / f"node-{self.number}.properties"
+        self.properties.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
+        code, output, errors = processes.run(
+            _java(self.cluster.kafka, "kafka.tools.StorageTool", "format", "-t", self.cluster.id, "-c", self.properties)
+        )
+        if code != 0:
+            raise RuntimeError(f"Kafka's storage can't be formatted:\n{(output + errors).decode(errors='replace')}")
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = processes.start(
+                _java(self.cluster.kafka, "kafka.Kafka", self.properties, heap="400m"),
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "LC_ALL": "C.UTF-8"},
+            )
+
+    def kill(self):
+        """As when the machine loses power, but for what the page cache keeps."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def pause(self):
+        """Connections are accepted (by the kernel) and nothing ever answers."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.process.send_signal(signal.SIGCONT)
+
+
+class Cluster:
+    """
+    with Cluster(kafka_folder) as cluster: …
+
+    `kafka` is the folder with the jars, named kafka-VERSION. `settings` are added to every node's
+    server.properties. With start=False the ports are known, and nothing listens on them until start().
+    """
+
+    def __init__(self, kafka, nodes=1, settings=None, start=True):
+        self.kafka = Path(kafka).resolve()
+        self.folder = Path(tempfile.mkdtemp(prefix="tidemark-kafka-"))
+        self.id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        self.nodes = [Node(self, number) for number in range(1, nodes + 1)]
+        try:
+            for node in self.nodes:
+                node.format(self.nodes[0], settings or {})
+            if start:
+                self.start()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    @property
+    def bootstrap(self):
+        return ",".join(node.address for node in self.nodes)
+
+    def start(self):
+        """Starts the nodes that aren't running and waits until the cluster lists all of them."""
+        for node in self.nodes:
+            if node.process is None:
+                node.start()
+        self.wait_ready()
+
+    def wait_ready(self, timeout=60):
+        admin = self.admin()
+
+        def ready():
+            for node in self.nodes:
+                if node.process is not None and node.process.poll() is not None:
+                    raise RuntimeError(f"Kafka's node {node.number} ended:\n{node.log.read_text(errors='replace')}")
+            try:
+                known = admin.list_topics(timeout=1).brokers
+            except KafkaException:
+                return False
+            return set(known) == {node.number for node in self.nodes if node.process is not None}
+
+        processes.wait_until(ready, timeout, "an answer of the Kafka cluster")
+
+    def close(self):
+        for node in self.nodes:
+            node.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    # --- an admin client's work, waited for ------------------------------------------------------------------
+
+    def admin(self):
+        """Keep it until its futures are done: what is under way ends with the client."""
+        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 500})
+
+    def create_topic(self, name, partitions=1, replicas=1, **config):
+        """Settings of the topic are given with underscores for dots: cleanup_policy="compact"."""
+        config = {key.replace("_", "."): str(value) for key, value in config.items()}
+        admin = self.admin()
+        admin.create_topics([NewTopic(name, partitions, replicas, config=config)])[name].result(timeout=30)
+
+    def delete_topic(self, name):
+        admin = self.admin()
+        admin.delete_topics([name])[name].result(timeout=30)
+
+    # --- Kafka's own tools ---------------------------------------------------------------------------------
+
+    def tool(self, names, *arguments):
+        """Standard output of the first of the classes `names` that this version of Kafka has."""
+        name = next(name for name in names if self._has_class(name))
+        code, output, errors = processes.run(_java(self.kafka, name, "--bootstrap-server", self.bootstrap, *arguments))
+        text = output.decode()
+        if code != 0 or re.search(r"^Error:", text, re.M):
+            raise RuntimeError(f"{name} {' '.join(arguments)} failed:\n{text}{errors.decode(errors='replace')}")
+        return text
+
+    def _has_class(self, name):
+        entry = name.replace(".", "/") + ".class"
+        for jar in [*self.kafka.glob("kafka-tools-*.jar"), *self.kafka.glob("kafka_*.jar")]:
+            with zipfile.ZipFile(jar) as content:
+                if entry in content.namelist():
+                    return True
+        return False
+
+    def describe_groups(self):
+        """What `kafka-consumer-groups --describe --all-groups` says, as a set of Position; None for its "-".
+        Names must be free of white space: the tool's columns are."""
+        rows = self._groups_tool("--offsets")
+        return {
+            Position(row[0], row[1], int(row[2]), _number(row[3]), _number(row[4]), _number(row[5]), row[6])
+            for row in rows
+            if row[2] != "-"
+        }
+
+    def describe_members(self):
+        """What `kafka-consumer-groups --describe --all-groups --members` says, as a set of Member."""
+        return {Member(*row[:4], int(row[4])) for row in self._groups_tool("--members")}
+
+    def _groups_tool(self, what):
+        text = self.tool(
+            ["org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "kafka.admin.ConsumerGroupCommand"],
+            "--describe",
+            "--all-groups",
+            what,
+        )
+        rows = [line.split() for line in text.splitlines() if line.strip()]
+        return [row for row in rows if row[0] != "GROUP" and row[:2] != ["Consumer", "group"]]
+
+
+def _number(text):
+    return None if text == "-" else int(text)

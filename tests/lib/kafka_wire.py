@@ -1,0 +1,110 @@
+"""A few requests of Kafka's protocol written by hand, for what the clients can't or won't send: names that are no
+UTF-8, commits without a consumer, deleting records.
+
+Only versions of before flexible encoding (KIP-482) are used, so a request is big-endian integers, strings with
+an int16 length and arrays with an int32 count. Names are bytes. https://kafka.apache.org/protocol
+"""
+
+import socket
+import struct
+import time
+
+OFFSET_COMMIT, FIND_COORDINATOR, DELETE_RECORDS = 8, 10, 21
+
+# Errors that pass: the coordinator is loading, not there yet, or somewhere else; the leader is.
+_TRANSIENT = {5, 6, 14, 15, 16}
+
+
+class KafkaError(Exception):
+    def __init__(self, code, doing):
+        super().__init__(f"{doing}: Kafka's error code {code}")
+        self.code = code
+
+
+def _string(name):
+    return struct.pack(">h", len(name)) + name
+
+
+def _request(address, key, version, body):
+    """Sends a request and returns the response's bytes after the correlation id."""
+    host, port = address.rsplit(":", 1)
+    header = struct.pack(">hhi", key, version, 1) + _string(b"tidemark-tests")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(struct.pack(">i", len(header) + len(body)) + header + body)
+        with connection.makefile("rb") as answer:
+            (length,) = struct.unpack(">i", _exactly(answer, 4))
+            return _exactly(answer, length)[4:]
+
+
+def _exactly(stream, count):
+    data = stream.read(count)
+    if len(data) < count:
+        raise ConnectionError("the broker closed the connection instead of answering: it didn't like the request")
+    return data
+
+
+def _retried(attempt, timeout=20):
+    """`attempt` returns an error code, 0 for success; those that pass are tried again."""
+    deadline = time.monotonic() + timeout
+    while True:
+        code = attempt()
+        if code == 0:
+            return
+        if code not in _TRANSIENT or time.monotonic() > deadline:
+            raise KafkaError(code, attempt.__doc__)
+        time.sleep(0.1)
+
+
+def _coordinator(addresses, group):
+    """The address of the group's coordinator, which this call also makes exist."""
+    found = None
+
+    def find():
+        """find the coordinator"""
+        nonlocal found
+        answer = _request(addresses.split(",")[0], FIND_COORDINATOR, 1, _string(group) + b"\0")
+        code, message = struct.unpack_from(">hh", answer, 4)
+        rest = answer[8 + max(message, 0) :]
+        _, host_length = struct.unpack_from(">ih", rest)
+        host = rest[6 : 6 + host_length].decode()
+        (port,) = struct.unpack_from(">i", rest, 6 + host_length)
+        found = f"{host}:{port}"
+        return code
+
+    _retried(find)
+    return found
+
+
+def commit(addresses, group, topic, offsets, metadata=b""):
+    """Commits {partition: offset} as a group without members does. Names are bytes, of any kind."""
+    partitions = b"".join(
+        struct.pack(">iq", partition, offset) + _string(metadata) for partition, offset in offsets.items()
+    )
+    body = _string(group) + struct.pack(">i", -1) + _string(b"") + struct.pack(">q", -1)
+    body += struct.pack(">i", 1) + _string(topic) + struct.pack(">i", len(offsets)) + partitions
+    coordinator = _coordinator(addresses, group)
+
+    def attempt():
+        """commit offsets"""
+        answer = _request(coordinator, OFFSET_COMMIT, 2, body)
+        start = 4 + 2 + len(topic) + 4
+        codes = [struct.unpack_from(">ih", answer, start + 6 * index)[1] for index in range(len(offsets))]
+        return next((code for code in codes if code != 0), 0)
+
+    _retried(attempt)
+
+
+def delete_records(addresses, topic, before):
+    """Deletes what lies before {partition: offset}, as `kafka-delete-records` does. On a cluster of one node."""
+    partitions = b"".join(struct.pack(">iq", partition, offset) for partition, offset in before.items())
+    body = struct.pack(">i", 1) + _string(topic) + struct.pack(">i", len(before)) + partitions
+    body += struct.pack(">i", 10_000)
+
+    def attempt():
+        """delete records"""
+        answer = _request(addresses.split(",")[0], DELETE_RECORDS, 0, body)
+        start = 4 + 4 + 2 + len(topic) + 4
+        codes = [struct.unpack_from(">iqh", answer, start + 14 * index)[2] for index in range(len(before))]
+        return next((code for code in codes if code != 0), 0)
+
+    _retried(attempt)
