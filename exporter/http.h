@@ -1,0 +1,30 @@
+#ifndef TIDEMARK_HTTP_H
+#define TIDEMARK_HTTP_H
+
+#include "exporter/base/error.h"
+#include "exporter/publish.h"
+
+#include <stdint.h>
+
+/* The HTTP server: a table of routes to what is published. It sees no source, so no answer waits for one. */
+struct http;
+
+struct http_config {
+    const char *host; /* address or name to listen on; NULL or "": every address */
+    uint16_t port;    /* 0: one that is free */
+    const char *version, *librdkafka_version;
+    const char *cluster_label; /* name of the label `cluster` */
+};
+
+/* Starts to listen and to serve what `publish` holds, in threads of its own. The texts and `publish` outlive
+ * the server. NULL: ERROR_UNAVAILABLE when the port is in use, ERROR_DENIED when it may not be had,
+ * ERROR_USAGE when the address is none of this machine. */
+struct http *http_start(const struct http_config *config, struct publish *publish, struct error *error);
+
+/* The port that it listens on. */
+uint16_t http_port(const struct http *http);
+
+/* Stops listening, ends the connections, joins the threads; sets *http to NULL. NULL is accepted. */
+void http_stop(struct http **http);
+
+#endif

@@ -1,0 +1,89 @@
+#ifndef TIDEMARK_MEASURE_H
+#define TIDEMARK_MEASURE_H
+
+#include "exporter/process.h"
+#include "exporter/publish.h"
+
+#include <stdint.h>
+
+/*
+ * What each metric's value is. A metric of metrics.def has one function measure_<id>() here that takes the
+ * subject of its level, so a metric cannot be measured on what it has no labels for. It returns the value in
+ * the declared unit, or UNKNOWN: then there is no series. Pure, any thread.
+ */
+
+/* What a page says that no source does. */
+struct page_facts {
+    int64_t now; /* milliseconds since 1970 */
+    struct process_stats process;
+    const char *version, *librdkafka_version;
+    const char *cluster_label; /* name of the label `cluster` */
+};
+
+struct process_subject {
+    const struct page_facts *facts;
+};
+struct build_subject {
+    const struct page_facts *facts;
+};
+struct source_subject {
+    const struct source_status *status;
+};
+struct source_info_subject {
+    const struct source_status *status;
+};
+struct stage_subject {
+    const struct source_status *status;
+    enum poll_stage stage;
+};
+struct judged_subject {
+    const struct snapshot *snapshot;
+};
+struct cluster_subject {
+    const struct snapshot *snapshot;
+};
+struct anomaly_subject {
+    const struct findings *findings;
+    enum anomaly anomaly;
+};
+struct broker_subject {
+    const struct snap_broker *broker;
+};
+struct topic_subject {
+    const struct snap_topic *topic;
+};
+struct topic_info_subject {
+    const struct snap_topic *topic;
+};
+struct partition_subject {
+    const struct snapshot *snapshot;
+    const struct snap_partition *partition;
+};
+struct group_subject {
+    const struct snap_group *group;
+    const struct group_findings *findings;
+};
+struct group_state_subject {
+    const struct snap_group *group;
+    enum group_state state;
+};
+struct group_condition_subject {
+    const struct group_findings *findings;
+    enum condition condition;
+};
+struct where_subject {
+    const struct finding *finding;
+};
+struct subscription_subject {
+    const struct subscription_findings *findings;
+};
+struct position_subject {
+    const struct snap_position *position;
+    const struct position_findings *findings;
+};
+
+#define METRIC(id, name, type, level, unit, help) int64_t measure_##id(const struct level##_subject *subject);
+#include "exporter/metrics.def"
+#undef METRIC
+
+#endif
