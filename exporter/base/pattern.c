@@ -1,7 +1,10 @@
 #include "exporter/base/pattern.h"
 
+#include "exporter/base/buf.h"
 #include "exporter/base/mem.h"
+#include "exporter/base/utf8.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -34,23 +37,26 @@ bool name_filter_add(struct name_filter *filter, enum filter_side side, const ch
     return true;
 }
 
-static bool matches(const struct pattern_list *list, struct str name)
+static bool matches(const struct pattern_list *list, const char *name)
 {
-    for (size_t i = 0; i < list->count; i++) {
-        /* REG_STARTEND: names may hold NUL bytes. */
-        regmatch_t range = {.rm_so = 0, .rm_eo = (regoff_t)name.length};
-        const char *bytes = name.length > 0 ? name.bytes : "";
-        if (regexec(&list->compiled[i], bytes, 1, &range, REG_STARTEND) == 0)
+    for (size_t i = 0; i < list->count; i++)
+        if (regexec(&list->compiled[i], name, 0, NULL, 0) == 0)
             return true;
-    }
     return false;
 }
 
 bool name_filter_passes(const struct name_filter *filter, struct str name)
 {
-    if (filter->include.count > 0 && !matches(&filter->include, name))
-        return false;
-    return !matches(&filter->exclude, name);
+    if (filter->include.count == 0 && filter->exclude.count == 0)
+        return true;
+    struct buf shown = buf_make(SIZE_MAX);
+    utf8_add_shown(&shown, name);
+    buf_add_char(&shown, '\0');
+    /* Without memory for the shown name it is left out: that is what an exclude pattern would have wanted. */
+    bool passes = buf_ok(&shown) && (filter->include.count == 0 || matches(&filter->include, shown.bytes)) &&
+                  !matches(&filter->exclude, shown.bytes);
+    buf_free(&shown);
+    return passes;
 }
 
 static void free_list(struct pattern_list *list)

@@ -9,9 +9,9 @@
 #include <stddef.h>
 
 /*
- * Which names are wanted: POSIX extended regular expressions that must match the whole name. A name passes
- * when an include pattern matches it (or there is none) and no exclude pattern does. An empty filter, all
- * zero, passes everything.
+ * Which names are wanted: POSIX extended regular expressions that must match the whole name as it is shown
+ * (utf8.h). A name passes when an include pattern matches it (or there is none) and no exclude pattern does.
+ * An empty filter, all zero, passes everything.
  */
 struct name_filter {
     struct pattern_list {
