@@ -1,0 +1,242 @@
+#include "exporter/encode.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+static const struct page_facts facts = {
+    .now = 1764000000123,
+    .process = {UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN},
+    .version = "1.2.3",
+    .librdkafka_version = "2.0.2",
+    .cluster_label = "cluster",
+};
+
+static struct source_status status_of(const char *cluster)
+{
+    return (struct source_status){
+        .cluster = cluster,
+        .kind = "kafka",
+        .offsets = "admin",
+        .rebalances = "sampled",
+        .polled = true,
+        .up = true,
+        .last_success = 1764000000000,
+        .poll_interval_ms = 15000,
+    };
+}
+
+/* A cluster with one topic of two partitions and one group that has committed on both, one of them beyond the
+ * end. */
+static void publish_cluster(struct publish *publish, size_t index, const char *cluster, struct str topic,
+                            struct str group)
+{
+    struct snapshot *s = snapshot_new();
+    uint32_t t = (uint32_t)snapshot_add_topic(s, topic, 2);
+    uint32_t g = (uint32_t)snapshot_add_group(s, group);
+    for (uint32_t i = 0; i < 2; i++) {
+        s->partitions[i].start = 0;
+        s->partitions[i].end = INT64_MAX;
+    }
+    snapshot_add_position(s, g, t, 0, INT64_MAX - 7);
+    snapshot_add_position(s, g, t, 1, 5);
+    s->groups[g].members = 3;
+    s->groups[g].state = GROUP_STATE_STABLE;
+    snapshot_seal(s, 1764000000000);
+    struct findings *f = findings_new(s);
+    f->positions[0] = (struct position_findings){.lag = 7, .lag_ms = 1500};
+    f->groups[0].conditions = 1u << CONDITION_STUCK;
+    f->groups[0].wheres = f->where_count = 1;
+    f->wheres = calloc(1, sizeof *f->wheres);
+    assert_non_null(f->wheres);
+    f->wheres[0] = (struct finding){CONDITION_STUCK, 0, 0, 1, 1763999000001};
+    struct source_status status = status_of(cluster);
+    publish_poll(publish, index, &status, s, f);
+}
+
+/* The whole page as a C string, rendered in pieces of at least `wanted` bytes; free() it. */
+static char *render(struct publish *publish, size_t wanted)
+{
+    struct page *page = page_new(publish_view(publish), &facts);
+    struct buf all = buf_make(1 << 24);
+    struct buf piece = buf_make(1 << 24);
+    bool more = true;
+    while (more) {
+        buf_reset(&piece);
+        more = page_render(page, &piece, wanted);
+        buf_add_str(&all, buf_str(&piece));
+    }
+    buf_add_char(&all, '\0');
+    assert_true(buf_ok(&all));
+    buf_free(&piece);
+    page_free(&page);
+    return all.bytes;
+}
+
+static void assert_line(const char *page, const char *line)
+{
+    const char *found = strstr(page, line);
+    if (found == NULL)
+        print_error("missing: %s\n%s", line, page);
+    assert_non_null(found);
+    assert_true(found == page || found[-1] == '\n');
+    assert_int_equal(found[strlen(line)], '\n');
+}
+
+/* Two sources are published: values are exact to the last digit, families stay whole, and what is unknown is
+ * absent. */
+static void test_page(void **state)
+{
+    (void)state;
+    struct source_status statuses[] = {status_of("east"), status_of("west")};
+    struct publish *publish = publish_new(statuses, 2);
+    publish_cluster(publish, 0, "east", STR_LITERAL("orders"), STR_LITERAL("billing"));
+    publish_cluster(publish, 1, "west", STR_LITERAL("orders"), STR_LITERAL("billing"));
+    char *page = render(publish, 1 << 20);
+    assert_line(page,
+                "kafka_topic_partition_current_offset{cluster=\"east\",topic=\"orders\",partition=\"1\"} "
+                "9223372036854775807");
+    assert_line(page, "kafka_consumergroup_current_offset{cluster=\"west\",consumergroup=\"billing\",topic="
+                      "\"orders\",partition=\"0\"} 9223372036854775800");
+    assert_line(page, "kafka_consumergroup_lag{cluster=\"east\",consumergroup=\"billing\",topic=\"orders\","
+                      "partition=\"0\"} 7");
+    assert_line(page, "kafka_consumergroup_lag_seconds{cluster=\"east\",consumergroup=\"billing\",topic="
+                      "\"orders\",partition=\"0\"} 1.5");
+    assert_null(strstr(page,
+                       "kafka_consumergroup_lag{cluster=\"east\",consumergroup=\"billing\",topic=\"orders\","
+                       "partition=\"1\"}"));
+    assert_line(page, "kafka_consumergroup_members{cluster=\"east\",consumergroup=\"billing\"} 3");
+    assert_line(page,
+                "kafka_consumergroup_state{cluster=\"east\",consumergroup=\"billing\",state=\"Stable\"} 1");
+    assert_line(page,
+                "kafka_consumergroup_state{cluster=\"east\",consumergroup=\"billing\",state=\"Empty\"} 0");
+    assert_line(page, "kafka_consumergroup_condition_since_timestamp_seconds{cluster=\"east\",consumergroup="
+                      "\"billing\",condition=\"stuck\",topic=\"orders\",partition=\"1\"} 1763999000.001");
+    assert_line(page, "tidemark_page_timestamp_seconds 1764000000.123");
+    assert_line(page, "tidemark_build_info{version=\"1.2.3\",librdkafka_version=\"2.0.2\"} 1");
+    assert_null(strstr(page, "kafka_consumergroup_lag_sum"));
+    assert_null(strstr(page, "process_open_fds"));
+    const char *first = strstr(page, "# TYPE kafka_consumergroup_lag gauge\n");
+    assert_non_null(first);
+    assert_null(strstr(first + 1, "# TYPE kafka_consumergroup_lag gauge\n"));
+    free(page);
+    publish_free(&publish);
+}
+
+/* The page is rendered a line, a hundred bytes, a thousand bytes at a time: it is the same page. */
+static void test_pieces_make_the_same_page(void **state)
+{
+    (void)state;
+    struct source_status statuses[] = {status_of("east"), status_of("west")};
+    struct publish *publish = publish_new(statuses, 2);
+    publish_cluster(publish, 0, "east", STR_LITERAL("orders"), STR_LITERAL("billing"));
+    publish_cluster(publish, 1, "west", STR_LITERAL("audit"), STR_LITERAL("search"));
+    char *whole = render(publish, 1 << 20);
+    for (size_t wanted = 1; wanted < 5000; wanted = wanted * 3 + 1) {
+        char *pieces = render(publish, wanted);
+        assert_string_equal(pieces, whole);
+        free(pieces);
+    }
+    free(whole);
+    publish_free(&publish);
+}
+
+/* A topic and a group have names with quotes, backslashes, newlines, NUL and bytes that are no UTF-8. */
+static void test_hostile_names(void **state)
+{
+    (void)state;
+    struct source_status statuses[] = {status_of("c\"1\"")};
+    struct publish *publish = publish_new(statuses, 1);
+    publish_cluster(publish, 0, "c\"1\"", STR_LITERAL("a\nb\\\"c\xff"),
+                    STR_LITERAL("\xf0\x9f\x8c\x8a\0\\x00"));
+    char *page = render(publish, 1);
+    assert_line(
+        page,
+        "kafka_consumergroup_lag{cluster=\"c\\\"1\\\"\",consumergroup=\"\xf0\x9f\x8c\x8a\\\\x00\\\\x5cx00\","
+        "topic=\"a\\nb\\\\\\\"c\\\\xff\",partition=\"0\"} 7");
+    free(page);
+    publish_free(&publish);
+}
+
+/* A group's name is 32 KB long: it is shown whole. */
+static void test_long_name(void **state)
+{
+    (void)state;
+    enum { LONG = 32 * 1024 };
+    char *name = malloc(LONG);
+    assert_non_null(name);
+    memset(name, '"', LONG);
+    struct source_status statuses[] = {status_of("c")};
+    struct publish *publish = publish_new(statuses, 1);
+    publish_cluster(publish, 0, "c", STR_LITERAL("t"), (struct str){name, LONG});
+    char *page = render(publish, 1000);
+    const char *series = strstr(page, "\nkafka_consumergroup_members{");
+    assert_non_null(series);
+    const char *end = strchr(series + 1, '\n');
+    assert_non_null(end);
+    assert_int_equal(end - series - 1,
+                     strlen("kafka_consumergroup_members{cluster=\"c\",consumergroup=\"\"} 3") + 2 * LONG);
+    free(page);
+    free(name);
+    publish_free(&publish);
+}
+
+/* A source was never reached, another has been forgotten: their status is shown, and nothing else of them. */
+static void test_unknown_sources(void **state)
+{
+    (void)state;
+    struct source_status statuses[] = {status_of("new"), status_of("old")};
+    statuses[0].polled = false;
+    statuses[0].last_success = UNKNOWN;
+    struct publish *publish = publish_new(statuses, 2);
+    publish_cluster(publish, 1, "old", STR_LITERAL("t"), STR_LITERAL("g"));
+    struct source_status down = status_of("old");
+    down.up = false;
+    publish_status(publish, 1, &down, false);
+    char *page = render(publish, 1 << 20);
+    assert_line(page, "tidemark_source_up{cluster=\"old\"} 0");
+    assert_null(strstr(page, "tidemark_source_up{cluster=\"new\"}"));
+    assert_line(page, "kafka_consumergroup_members{cluster=\"old\",consumergroup=\"g\"} 3");
+    free(page);
+    publish_status(publish, 1, &down, true);
+    page = render(publish, 1 << 20);
+    assert_line(page, "tidemark_source_up{cluster=\"old\"} 0");
+    assert_null(strstr(page, "kafka_consumergroup_members"));
+    free(page);
+    publish_free(&publish);
+}
+
+/* A scrape holds a view while the source publishes anew and the publisher goes: the view still shows what it
+ * did. */
+static void test_view_outlives_publish(void **state)
+{
+    (void)state;
+    struct source_status statuses[] = {status_of("c")};
+    struct publish *publish = publish_new(statuses, 1);
+    publish_cluster(publish, 0, "c", STR_LITERAL("first"), STR_LITERAL("g"));
+    struct view *view = publish_view(publish);
+    publish_cluster(publish, 0, "c", STR_LITERAL("second"), STR_LITERAL("g"));
+    publish_free(&publish);
+    assert_true(str_equal(view->sources[0].snapshot->topics[0].name, STR_LITERAL("first")));
+    view_release(&view);
+    assert_null(view);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_page),
+        cmocka_unit_test(test_pieces_make_the_same_page),
+        cmocka_unit_test(test_hostile_names),
+        cmocka_unit_test(test_long_name),
+        cmocka_unit_test(test_unknown_sources),
+        cmocka_unit_test(test_view_outlives_publish),
+    };
+    return cmocka_run_group_tests_name("encode", tests, NULL, NULL);
+}
