@@ -23,8 +23,11 @@ BORDERS = [
     ("exporter/evaluate*",        f"{BASE} {JUDGED} exporter/history* exporter/rules.h exporter/evaluate*"),
     ("exporter/publish*",         f"{BASE} {JUDGED} exporter/publish*"),
     ("exporter/metrics*",         f"{BASE} {JUDGED} exporter/metrics*"),
-    ("exporter/encode*",          f"{BASE} {JUDGED} exporter/publish.h exporter/metrics* exporter/encode*"),
-    ("exporter/http*",            f"{BASE} exporter/publish.h exporter/encode* exporter/web* exporter/http*"),
+    ("exporter/process*",         f"{BASE} exporter/snapshot.h"),
+    ("exporter/measure*",         f"{BASE} {JUDGED} exporter/publish.h exporter/process.h exporter/metrics*"),
+    ("exporter/encode*",          f"{BASE} {JUDGED} exporter/publish.h exporter/measure.h exporter/metrics* exporter/encode*"),
+    ("exporter/html*",            f"{BASE} {JUDGED} exporter/publish.h"),
+    ("exporter/http*",            f"{BASE} exporter/publish.h exporter/encode.h exporter/html.h exporter/web* exporter/http*"),
     ("exporter/web/*",            f"{BASE} exporter/web/*"),
     ("exporter/config*",          f"{BASE} collectors/collector.h exporter/rules.h exporter/config*"),
     ("exporter/demo*",            f"{BASE} exporter/* logstore/logstore.h"),
@@ -43,7 +46,7 @@ LIBRARIES = [
     ("librdkafka/*",  "collectors/kafka/* tests/*"),
     ("microhttpd.h",  "exporter/http*"),
     ("gnutls/*",      "exporter/http*"),
-    ("jansson.h",     "exporter/config* exporter/*json* exporter/replay* exporter/record* exporter/status* tests/*"),
+    ("jansson.h",     "exporter/config* exporter/metrics.c exporter/observations* exporter/*json* exporter/status* tests/*"),
     ("cmocka.h",      "tests/*"),
 ]
 
