@@ -83,6 +83,7 @@ class Node:
             "controller.quorum.voters": f"{controller.number}@127.0.0.1:{controller.controller_port}",
             "controller.listener.names": "CONTROLLER",
             "listeners": ",".join(listeners),
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
             "advertised.listeners": f"PLAINTEXT://{self.address}",
             "log.dirs": self.folder,
             **settings,

@@ -1,0 +1,97 @@
+"""Real producers and consumers against a kafka_broker.Cluster, in one line each."""
+
+from contextlib import contextmanager
+
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+import processes
+
+QUIET = {"log_level": 0}
+
+
+def produce(cluster, topic, counts, key=None, value=b"x", **config):
+    """Writes counts[partition] messages to each partition (a dict), and waits until they are there."""
+    producer = Producer({"bootstrap.servers": cluster.bootstrap, **QUIET, **_dotted(config)})
+    _send(producer, topic, counts, key, value)
+    assert producer.flush(30) == 0, "messages were not delivered within 30 s"
+
+
+def _send(producer, topic, counts, key=None, value=b"x"):
+    failures = []
+
+    def delivered(error, _):
+        if error is not None:
+            failures.append(error)
+
+    for partition, count in counts.items():
+        for _ in range(count):
+            producer.produce(topic, value, key=key, partition=partition, on_delivery=delivered)
+            producer.poll(0)
+    assert producer.flush(30) == 0 and not failures, failures
+
+
+@contextmanager
+def transaction(cluster, topic, counts, name):
+    """Messages written in a transaction that is open inside the block, committed at its end."""
+    producer = Producer({"bootstrap.servers": cluster.bootstrap, "transactional.id": name, **QUIET})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    _send(producer, topic, counts)
+    yield producer
+    producer.commit_transaction(30)
+
+
+def commit(cluster, group, topic, offsets):
+    """Commits {partition: offset} for a group that assigns by hand and so has no members."""
+    consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": group, **QUIET})
+    try:
+        wanted = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
+        for result in consumer.commit(offsets=wanted, asynchronous=False):
+            assert result.error is None, result.error
+    finally:
+        consumer.close()
+
+
+@contextmanager
+def members(cluster, group, topics, count=1, **config):
+    """`count` live members of a group, assigned and idle: they read and commit nothing unless told to."""
+    consumers = [
+        Consumer(
+            {
+                "bootstrap.servers": cluster.bootstrap,
+                "group.id": group,
+                "client.id": f"member-{number}",
+                "enable.auto.commit": "false",
+                "auto.offset.reset": "earliest",
+                "session.timeout.ms": "6000",
+                "heartbeat.interval.ms": "200",
+                **QUIET,
+                **_dotted(config),
+            }
+        )
+        for number in range(count)
+    ]
+    assigned = {}
+    try:
+        for number, consumer in enumerate(consumers):
+            consumer.subscribe(
+                topics,
+                on_assign=lambda _, partitions, number=number: assigned.__setitem__(number, partitions),
+                on_revoke=lambda *_, number=number: assigned.pop(number, None),
+            )
+
+        def complete():
+            for consumer in consumers:
+                consumer.poll(0.02)
+            return len(assigned) == count
+
+        processes.wait_until(complete, 30, f"the assignment of group {group}", pause=0)
+        yield consumers
+    finally:
+        for consumer in consumers:
+            consumer.close()
+
+
+def _dotted(config):
+    """Settings given as keyword arguments, with underscores for dots."""
+    return {key.replace("_", "."): value for key, value in config.items()}
