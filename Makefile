@@ -3,6 +3,7 @@
 #   make          build build/tidemark
 #   make run      install what is missing, build, start the demo; Ctrl-C ends it
 #   make test     install what is missing, build, run every test; ends with "N passed, N failed"
+#   make test-kafka-versions   the tests that need a broker, against older Kafkas
 #   make check    formatting, static analysis, borders between folders, generated docs up to date
 #   make bench    the measurements, as ratios against something in the same run
 #   make docs     regenerate the parts of README.md that derive from the code
@@ -23,6 +24,11 @@ WERROR   ?=
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
+
+# As many jobs as there are processors, unless -j says otherwise.
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
+MAKEFLAGS += --jobs=$(shell nproc)
+endif
 
 # --- packages (Debian) -------------------------------------------------------------------------------------
 
@@ -112,6 +118,8 @@ run: setup
 # The tests want both builds; tests/run finds them by these two folders.
 .PHONY: test-programs
 test-programs: all $(UNIT_PROGRAMS)
+.PHONY: programs
+programs: test-programs $(BENCH_PROGRAMS)
 
 test: setup-test
 	@$(MAKE) --no-print-directory test-programs
@@ -131,9 +139,19 @@ $(KAFKA)/.complete: tests/lib/kafka/pom.xml
 	@mvn -q -B -f $< -Dkafka.version=$(KAFKA_VERSION) -DoutputDirectory=$(abspath $(@D)) dependency:copy-dependencies
 	@touch $@
 
+# The tests that need a broker, against older ones too.
+KAFKA_VERSIONS ?= 2.8.2 3.9.1 4.1.0
+.PHONY: test-kafka-versions
+test-kafka-versions: setup-test
+	@$(MAKE) --no-print-directory all
+	@for version in $(KAFKA_VERSIONS); do \
+	    $(MAKE) --no-print-directory kafka KAFKA_VERSION=$$version && \
+	    $(PYTHON) tests/run --build $(BUILD) --kafka $(BUILD)/kafka-$$version --suite integration kafka || exit 1; \
+	done
+
 bench: setup-bench
-	@$(MAKE) --no-print-directory all $(BENCH_PROGRAMS)
-	@$(PYTHON) tests/bench/run --build $(BUILD)
+	@$(MAKE) --no-print-directory all kafka $(BENCH_PROGRAMS)
+	@$(PYTHON) tests/bench/run --build $(BUILD) --kafka $(KAFKA)
 
 check: setup-check
 	@tests/check --build $(BUILD)

@@ -27,11 +27,11 @@ class Daemon:
     It has to end cleanly (exit code 0 after SIGTERM) at the end of the block.
     """
 
-    def __init__(self, *arguments, poll_interval=POLL_INTERVAL):
+    def __init__(self, *arguments, program=PROGRAM, poll_interval=POLL_INTERVAL):
         self.port = processes.free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = tempfile.TemporaryFile()
-        command = [PROGRAM, "serve", "--listen", f"127.0.0.1:{self.port}"]
+        command = [program, "serve", "--listen", f"127.0.0.1:{self.port}"]
         if poll_interval:
             command += ["--poll-interval", poll_interval]
         self.process = processes.start(

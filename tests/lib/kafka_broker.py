@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import tempfile
+import time
 import uuid
 import zipfile
 from collections import namedtuple
@@ -71,35 +72,53 @@ class Node:
     def address(self):
         return f"127.0.0.1:{self.port}"
 
-    def format(self, controller, settings):
-        """The first node is the controller too, so any other can die without taking the quorum along."""
-        listeners = [f"PLAINTEXT://{self.address}"]
-        if self is controller:
-            listeners.append(f"CONTROLLER://127.0.0.1:{self.controller_port}")
+    def configure(self, settings):
+        """Writes server.properties, and the empty storage where the cluster runs without ZooKeeper."""
         properties = {
             **SETTINGS,
-            "process.roles": "broker,controller" if self is controller else "broker",
-            "node.id": self.number,
-            "controller.quorum.voters": f"{controller.number}@127.0.0.1:{controller.controller_port}",
-            "controller.listener.names": "CONTROLLER",
-            "listeners": ",".join(listeners),
-            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+            "listeners": f"PLAINTEXT://{self.address}",
             "advertised.listeners": f"PLAINTEXT://{self.address}",
             "log.dirs": self.folder,
+            **(self._with_zookeeper() if self.cluster.zookeeper else self._with_quorum()),
             **settings,
         }
         self.properties = self.cluster.folder / f"node-{self.number}.properties"
         self.properties.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
+        if self.cluster.zookeeper:
+            return
         code, output, errors = processes.run(
             _java(self.cluster.kafka, "kafka.tools.StorageTool", "format", "-t", self.cluster.id, "-c", self.properties)
         )
         if code != 0:
             raise RuntimeError(f"Kafka's storage can't be formatted:\n{(output + errors).decode(errors='replace')}")
 
+    def _with_quorum(self):
+        """The first node is the controller too, so any other can die without taking the quorum along."""
+        controller = self.cluster.nodes[0]
+        controller_address = f"127.0.0.1:{controller.controller_port}"
+        properties = {
+            "process.roles": "broker",
+            "node.id": self.number,
+            "controller.quorum.voters": f"{controller.number}@{controller_address}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+        }
+        if self is controller:
+            properties["process.roles"] = "broker,controller"
+            properties["listeners"] = f"PLAINTEXT://{self.address},CONTROLLER://{controller_address}"
+        return properties
+
+    def _with_zookeeper(self):
+        return {
+            "broker.id": self.number,
+            "zookeeper.connect": f"127.0.0.1:{self.cluster.zookeeper.port}",
+            "zookeeper.session.timeout.ms": ZooKeeper.SESSION_TIMEOUT_MS,
+        }
+
     def start(self):
         with open(self.log, "ab") as log:
             self.process = processes.start(
-                _java(self.cluster.kafka, "kafka.Kafka", self.properties, heap="400m"),
+                _java(self.cluster.kafka, "kafka.Kafka", self.properties, heap=self.cluster.heap),
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "LC_ALL": "C.UTF-8"},
@@ -120,6 +139,25 @@ class Node:
         self.process.send_signal(signal.SIGCONT)
 
 
+class ZooKeeper:
+    """What a Kafka from before 3.3 keeps its metadata in."""
+
+    SESSION_TIMEOUT_MS = 1000
+    TICK_MS = SESSION_TIMEOUT_MS // 2
+
+    def __init__(self, kafka, folder):
+        self.port = processes.free_port()
+        main, data = "org.apache.zookeeper.server.ZooKeeperServerMain", folder / "zookeeper"
+        with open(folder / "zookeeper.log", "wb") as log:
+            self.process = processes.start(
+                _java(kafka, main, self.port, data, self.TICK_MS), stdout=log, stderr=log
+            )
+
+    def forget_the_dead(self):
+        """A node that was killed is registered until its session ends, and until then can't come back."""
+        time.sleep(2 * self.SESSION_TIMEOUT_MS / 1000)
+
+
 class Cluster:
     """
     with Cluster(kafka_folder) as cluster: …
@@ -128,14 +166,18 @@ class Cluster:
     server.properties. With start=False the ports are known, and nothing listens on them until start().
     """
 
-    def __init__(self, kafka, nodes=1, settings=None, start=True):
+    def __init__(self, kafka, nodes=1, settings=None, start=True, heap="400m"):
         self.kafka = Path(kafka).resolve()
+        self.heap = heap
         self.folder = Path(tempfile.mkdtemp(prefix="tidemark-kafka-"))
         self.id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         self.nodes = [Node(self, number) for number in range(1, nodes + 1)]
+        self.zookeeper = None
         try:
+            if self.version < (3, 3):
+                self.zookeeper = ZooKeeper(self.kafka, self.folder)
             for node in self.nodes:
-                node.format(self.nodes[0], settings or {})
+                node.configure(settings or {})
             if start:
                 self.start()
         except BaseException:
@@ -152,8 +194,15 @@ class Cluster:
     def bootstrap(self):
         return ",".join(node.address for node in self.nodes)
 
+    @property
+    def version(self):
+        """(4, 3, 1)"""
+        return tuple(int(part) for part in self.kafka.name.removeprefix("kafka-").split("."))
+
     def start(self):
         """Starts the nodes that aren't running and waits until the cluster lists all of them."""
+        if self.zookeeper:
+            self.zookeeper.forget_the_dead()
         for node in self.nodes:
             if node.process is None:
                 node.start()
@@ -177,6 +226,9 @@ class Cluster:
     def close(self):
         for node in self.nodes:
             node.kill()
+        if self.zookeeper:
+            self.zookeeper.process.kill()
+            self.zookeeper.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # --- an admin client's work, waited for ------------------------------------------------------------------

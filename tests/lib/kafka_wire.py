@@ -11,8 +11,8 @@ import time
 
 OFFSET_COMMIT, FIND_COORDINATOR, DELETE_RECORDS = 8, 10, 21
 
-# Errors that pass: the coordinator is loading, not there yet, or somewhere else; the leader is.
-_TRANSIENT = {5, 6, 14, 15, 16}
+# Errors that pass: the coordinator is loading, not there yet, or somewhere else; so are the topic and its leader.
+_TRANSIENT = {3, 5, 6, 14, 15, 16}
 
 
 class KafkaError(Exception):
