@@ -89,7 +89,7 @@ $(BUILD)/tidemark: $(call objects,$(MAIN)) $(BUILD)/libtidemark.a $(BUILD)/liblo
 	$(LINK) -o $@ $^ $(LIBS)
 
 $(BUILD)/libtidemark.a: $(call objects,$(TIDEMARK))
-$(BUILD)/liblogstore.a: $(call objects,$(LOGSTORE) exporter/base/buf.c exporter/base/error.c)
+$(BUILD)/liblogstore.a: $(call objects,$(LOGSTORE) exporter/base/buf.c exporter/base/error.c exporter/base/clock.c)
 $(BUILD)/%.a:
 	@rm -f $@
 	$(AR) rcs $@ $^

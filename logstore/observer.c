@@ -1,0 +1,437 @@
+#include "logstore/bytes.h"
+#include "logstore/group.h"
+#include "logstore/reader.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/*
+ * The observer is a store opened for reading, and arrays in which it lays out what it saw. What those borrow
+ * of the store (names) changes only when it is refreshed, which happens at the two functions that say so.
+ */
+
+enum { SLOTS_SIZE_MOST = 1 << 30, SCRATCH_MOST = 1 << 20, METADATA_MOST = 1 << 16 };
+
+/* Where a topic number's index is found; index UINT32_MAX: the place is free. */
+struct number_place {
+    uint32_t number, index;
+};
+
+struct logstore_observer {
+    char *path;             /* owned */
+    struct logstore *store; /* owned; NULL while there is none */
+    dev_t device;           /* of the file `store`, to notice when the store is another one */
+    ino_t inode;
+
+    struct logstore_observed_topic *topics; /* owned, as are the following */
+    struct logstore_observed_partition *partitions;
+    struct number_place *numbers; /* a hash table; its size is a power of two */
+    size_t topic_count, partition_count, number_size;
+
+    struct logstore_observed_group *groups;
+    size_t group_count;
+
+    struct logstore_observed_commit *commits;
+    size_t commit_count, commit_capacity;
+    uint32_t last_number, last_index; /* of the topic of the commit before: most often the next one's too */
+    struct buf slots, scratch, metadata;
+    struct logstore_reader *reader; /* for timestamps; NULL: not needed yet */
+};
+
+struct logstore_observer *logstore_observer_open(const char *path, struct error *error)
+{
+    struct logstore_observer *observer = calloc(1, sizeof *observer);
+    char *copy = strdup(path);
+    if (observer == NULL || copy == NULL) {
+        free(observer);
+        free(copy);
+        error_set(error, ERROR_MEMORY, "no memory to observe %s", path);
+        return NULL;
+    }
+    observer->path = copy;
+    observer->slots = buf_make(SLOTS_SIZE_MOST);
+    observer->scratch = buf_make(SCRATCH_MOST);
+    observer->metadata = buf_make(METADATA_MOST);
+    return observer;
+}
+
+/* Forgets the store; what was laid out of it is gone too. */
+static void leave(struct logstore_observer *observer)
+{
+    observer->topic_count = observer->partition_count = observer->group_count = observer->commit_count = 0;
+    free(observer->topics);
+    observer->topics = NULL;
+    logstore_reader_close(&observer->reader);
+    logstore_close(&observer->store);
+}
+
+void logstore_observer_close(struct logstore_observer **observer)
+{
+    struct logstore_observer *closing = *observer;
+    *observer = NULL;
+    if (closing == NULL)
+        return;
+    leave(closing);
+    free(closing->partitions);
+    free(closing->numbers);
+    free(closing->groups);
+    free(closing->commits);
+    buf_free(&closing->slots);
+    buf_free(&closing->scratch);
+    buf_free(&closing->metadata);
+    free(closing->path);
+    free(closing);
+}
+
+/* Opens the store, or another one if that is in its place now. */
+static bool enter(struct logstore_observer *observer, struct error *error)
+{
+    const struct logstore_options options = {.access = LOGSTORE_READ};
+    struct stat status;
+    int directory = open(observer->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int failure = directory < 0 || fstatat(directory, "store", &status, 0) != 0 ? errno : 0;
+    if (directory >= 0)
+        close(directory);
+    if (failure != 0) {
+        leave(observer);
+        fsio_error(error, failure, "open log store", observer->path);
+        return false;
+    }
+    if (observer->store != NULL && observer->device == status.st_dev && observer->inode == status.st_ino)
+        return true;
+    leave(observer);
+    observer->store = logstore_open(observer->path, &options, error);
+    observer->device = status.st_dev;
+    observer->inode = status.st_ino;
+    return observer->store != NULL;
+}
+
+static bool is_entered(const struct logstore_observer *observer, struct error *error)
+{
+    if (observer->store == NULL)
+        error_set(error, ERROR_NOT_FOUND, "log store %s isn't open: its topics weren't observed",
+                  observer->path);
+    return observer->store != NULL;
+}
+
+/* --- topics and partitions -------------------------------------------------------------------------------
+ */
+
+/* Makes *array as large as `count` elements; what is in it is lost. */
+static bool reserve(void **array, size_t count, size_t size, struct error *error)
+{
+    void *made = calloc(count == 0 ? 1 : count, size);
+    if (made == NULL) {
+        error_set(error, ERROR_MEMORY, "no memory to observe the store");
+        return false;
+    }
+    free(*array);
+    *array = made;
+    return true;
+}
+
+static struct number_place *number_place(const struct logstore_observer *observer, uint32_t number)
+{
+    size_t mask = observer->number_size - 1, at = (number * UINT32_C(2654435769)) & mask;
+    while (observer->numbers[at].index != UINT32_MAX && observer->numbers[at].number != number)
+        at = (at + 1) & mask;
+    return &observer->numbers[at];
+}
+
+static bool note_numbers(struct logstore_observer *observer, struct error *error)
+{
+    const struct catalog *catalog = &observer->store->catalog;
+    size_t size = 16;
+    while (size < (size_t)4 * catalog->count)
+        size *= 2;
+    if (!reserve((void **)&observer->numbers, size, sizeof *observer->numbers, error))
+        return false;
+    observer->number_size = size;
+    for (size_t i = 0; i < size; i++)
+        observer->numbers[i].index = UINT32_MAX;
+    for (uint32_t i = 0; i < catalog->count; i++)
+        *number_place(observer, catalog->topics[i].number) =
+            (struct number_place){catalog->topics[i].number, i};
+    observer->last_number = 0; /* no topic has it */
+    return true;
+}
+
+/* Lays out the topics of the catalog, their partitions not filled in yet. */
+static bool lay_out(struct logstore_observer *observer, struct error *error)
+{
+    const struct catalog *catalog = &observer->store->catalog;
+    size_t partitions = 0;
+    for (uint32_t i = 0; i < catalog->count; i++)
+        partitions += catalog->topics[i].partitions;
+    observer->topic_count = 0;
+    if (!reserve((void **)&observer->topics, catalog->count, sizeof *observer->topics, error) ||
+        !reserve((void **)&observer->partitions, partitions, sizeof *observer->partitions, error) ||
+        !note_numbers(observer, error))
+        return false;
+    observer->partition_count = partitions;
+    struct logstore_observed_partition *next = observer->partitions;
+    for (uint32_t i = 0; i < catalog->count; i++) {
+        const struct topic *topic = &catalog->topics[i];
+        struct logstore_observed_topic *observed = &observer->topics[i];
+        *observed = (struct logstore_observed_topic){.name = topic->name,
+                                                     .config = topic->config,
+                                                     .partitions = next,
+                                                     .partition_count = topic->partitions};
+        topic_id(observer->store->id, topic->number, observed->id);
+        next += topic->partitions;
+    }
+    observer->topic_count = catalog->count;
+    return true;
+}
+
+/* Reads the whole file `partitions`. */
+static bool read_slots(struct logstore_observer *observer, struct error *error)
+{
+    uint64_t size;
+    size_t got;
+    const struct file *file = &observer->store->partitions_file;
+    if (!fsio_size(file, &size, error))
+        return false;
+    buf_reset(&observer->slots);
+    char *room = size > SLOTS_SIZE_MOST ? NULL : buf_room(&observer->slots, (size_t)size);
+    if (room == NULL) {
+        error_set(error, ERROR_MEMORY, "no memory to observe %llu bytes of partitions",
+                  (unsigned long long)size);
+        return false;
+    }
+    if (!fsio_read(file, room, (size_t)size, 0, &got, error))
+        return false;
+    buf_claim(&observer->slots, got);
+    return true;
+}
+
+/* The slot of a topic's partition among those read; false when it can't be read, or is another's by now. */
+static bool find_slot(const struct logstore_observer *observer, const struct topic *topic, uint32_t partition,
+                      struct slot *slot)
+{
+    uint32_t index = topic_slot(topic, partition);
+    uint64_t position = SLOTS_BEGIN + (uint64_t)SLOT_SIZE * index;
+    if (position + SLOT_SIZE > observer->slots.length)
+        return false;
+    if (!slot_decode((const uint8_t *)observer->slots.bytes + position, slot)) {
+        struct error ignored = {0}; /* it may have been half-written: once more */
+        bool read = slot_read(&observer->store->partitions_file, index, slot, &ignored);
+        error_clear(&ignored);
+        if (!read)
+            return false;
+    }
+    return slot->topic == topic->number && slot->partition == partition;
+}
+
+static void fill_starts(struct logstore_observer *observer)
+{
+    struct logstore_observed_partition *observed = observer->partitions;
+    for (size_t i = 0; i < observer->topic_count; i++) {
+        const struct topic *topic = &observer->store->catalog.topics[i];
+        for (uint32_t partition = 0; partition < topic->partitions; partition++, observed++) {
+            struct slot slot;
+            *observed = (struct logstore_observed_partition){-1, -1, -1};
+            if (!find_slot(observer, topic, partition, &slot))
+                continue;
+            observed->start = slot.start;
+            observed->start_timestamp = slot.start < slot.end ? slot.start_timestamp : -1;
+        }
+    }
+}
+
+bool logstore_observe_topics(struct logstore_observer *observer,
+                             const struct logstore_observed_topic **topics, size_t *count,
+                             struct error *error)
+{
+    if (!enter(observer, error))
+        return false;
+    uint64_t sequence = observer->store->catalog_document.sequence;
+    pthread_mutex_lock(&observer->store->mutex);
+    bool done = store_refresh(observer->store, error);
+    pthread_mutex_unlock(&observer->store->mutex);
+    bool same = done && observer->topics != NULL && observer->topic_count == observer->store->catalog.count &&
+                sequence == observer->store->catalog_document.sequence;
+    if (!same)
+        observer->topic_count = 0; /* what they borrow has changed */
+    if (!done || (!same && !lay_out(observer, error)) || !read_slots(observer, error))
+        return false;
+    fill_starts(observer);
+    *topics = observer->topics;
+    *count = observer->topic_count;
+    return true;
+}
+
+bool logstore_observe_ends(struct logstore_observer *observer, struct error *error)
+{
+    if (!is_entered(observer, error) || !read_slots(observer, error))
+        return false;
+    size_t damaged = 0;
+    struct logstore_observed_partition *observed = observer->partitions;
+    for (size_t i = 0; i < observer->topic_count; i++) {
+        const struct topic *topic = &observer->store->catalog.topics[i];
+        for (uint32_t partition = 0; partition < topic->partitions; partition++, observed++) {
+            struct slot slot = {0};
+            bool found = find_slot(observer, topic, partition, &slot);
+            observed->end = found ? slot.end : -1;
+            damaged += !found && observed->start < 0;
+        }
+    }
+    if (damaged > 0)
+        error_set(error, ERROR_CORRUPT, "the offsets of %zu partitions can't be read", damaged);
+    return damaged == 0;
+}
+
+int64_t logstore_observe_offsets_retention_ms(const struct logstore_observer *observer)
+{
+    return observer->store == NULL ? 0 : observer->store->catalog.offsets_retention_ms;
+}
+
+/* --- groups ----------------------------------------------------------------------------------------------
+ */
+
+bool logstore_observe_groups(struct logstore_observer *observer,
+                             const struct logstore_observed_group **groups, size_t *count,
+                             struct error *error)
+{
+    if (!is_entered(observer, error))
+        return false;
+    observer->group_count = 0;
+    pthread_mutex_lock(&observer->store->mutex);
+    bool done = groups_refresh(observer->store, error);
+    pthread_mutex_unlock(&observer->store->mutex);
+    const struct group_list *list = &observer->store->group_list;
+    if (!done || !reserve((void **)&observer->groups, list->count, sizeof *observer->groups, error))
+        return false;
+    for (uint32_t i = 0; i < list->count; i++)
+        observer->groups[i] =
+            (struct logstore_observed_group){.name = list->groups[i].name, .empty_since = -1};
+    observer->group_count = list->count;
+    *groups = observer->groups;
+    *count = observer->group_count;
+    return true;
+}
+
+/* The group of this index; NULL: it can't be read. */
+static struct group *group_of(struct logstore_observer *observer, size_t index, struct error *error)
+{
+    struct group *group = NULL;
+    if (!is_entered(observer, error))
+        return NULL;
+    if (index >= observer->group_count) {
+        error_set(error, ERROR_USAGE, "there is no group %zu: %zu were observed", index,
+                  observer->group_count);
+        return NULL;
+    }
+    if (group_by_number(observer->store, observer->store->group_list.groups[index].number, &group, error))
+        return group;
+    error_wrap(error, "group %zu", index);
+    return NULL;
+}
+
+static bool find_topic(struct logstore_observer *observer, uint32_t number, uint32_t *index)
+{
+    if (number != observer->last_number) {
+        observer->last_number = number;
+        observer->last_index = number_place(observer, number)->index;
+    }
+    *index = observer->last_index;
+    return *index != UINT32_MAX;
+}
+
+static void note_commit(void *context, uint32_t slot, const struct offsets_entry *entry)
+{
+    struct logstore_observer *observer = context;
+    uint32_t topic, partition = (uint32_t)entry->identity;
+    (void)slot;
+    if (!find_topic(observer, (uint32_t)(entry->identity >> 32), &topic) ||
+        partition >= observer->topics[topic].partition_count ||
+        observer->commit_count == observer->commit_capacity)
+        return;
+    uint64_t metadata = entry->flags & OFFSETS_METADATA ? (uint64_t)entry->sequence << 32 | entry->region : 0;
+    observer->commits[observer->commit_count++] =
+        (struct logstore_observed_commit){topic, partition, entry->offset, entry->time, metadata};
+}
+
+/* Room for as many commits as the file can hold. */
+static bool reserve_commits(struct logstore_observer *observer, const struct offsets *offsets,
+                            struct error *error)
+{
+    uint64_t size;
+    observer->commit_count = 0;
+    if (!fsio_size(&offsets->file, &size, error))
+        return false;
+    size_t most = (size_t)(size / OFFSETS_SLOT_SIZE);
+    if (most <= observer->commit_capacity)
+        return true;
+    if (!reserve((void **)&observer->commits, most, sizeof *observer->commits, error))
+        return false;
+    observer->commit_capacity = most;
+    return true;
+}
+
+bool logstore_observe_commits(struct logstore_observer *observer, size_t group,
+                              const struct logstore_observed_commit **commits, size_t *count,
+                              struct error *error)
+{
+    const struct group *file = group_of(observer, group, error);
+    if (file == NULL || !reserve_commits(observer, &file->offsets, error) ||
+        !offsets_each(&file->offsets, &observer->scratch, note_commit, observer, error))
+        return false;
+    *commits = observer->commits;
+    *count = observer->commit_count;
+    return true;
+}
+
+bool logstore_observe_metadata(struct logstore_observer *observer, size_t group,
+                               const struct logstore_observed_commit *commit, struct str *metadata,
+                               struct error *error)
+{
+    const struct group *file = group_of(observer, group, error);
+    if (file == NULL)
+        return false;
+    if (commit->topic >= observer->topic_count) {
+        error_set(error, ERROR_USAGE, "there is no topic %u", commit->topic);
+        return false;
+    }
+    struct offsets_entry entry = {
+        .identity =
+            offsets_identity(observer->store->catalog.topics[commit->topic].number, commit->partition),
+        .region = (uint32_t)commit->metadata,
+        .sequence = (uint16_t)(commit->metadata >> 32),
+        .flags = commit->metadata != 0 ? OFFSETS_METADATA : 0,
+    };
+    if (!offsets_metadata(&file->offsets, &entry, &observer->metadata, error))
+        return false;
+    *metadata = buf_str(&observer->metadata);
+    return true;
+}
+
+/* --- timestamps ------------------------------------------------------------------------------------------
+ */
+
+bool logstore_observe_timestamp(struct logstore_observer *observer, uint32_t topic, uint32_t partition,
+                                int64_t offset, int64_t *timestamp, struct error *error)
+{
+    if (!is_entered(observer, error))
+        return false;
+    if (topic >= observer->topic_count || partition >= observer->topics[topic].partition_count ||
+        offset < 0) {
+        error_set(error, ERROR_USAGE, "there is no such topic, partition or offset");
+        return false;
+    }
+    struct logstore_record record;
+    struct partition_view view;
+    store_view(observer->store, &observer->store->catalog.topics[topic], partition, &view);
+    if (observer->reader == NULL)
+        observer->reader = reader_new(observer->store, &view, offset, error);
+    else
+        reader_move(observer->reader, &view, offset);
+    enum logstore_read read =
+        observer->reader == NULL ? LOGSTORE_READ_FAILED : reader_read_from(observer->reader, &record, error);
+    if (read != LOGSTORE_READ_FAILED)
+        *timestamp = read == LOGSTORE_READ_RECORD ? record.timestamp : -1;
+    return read != LOGSTORE_READ_FAILED;
+}

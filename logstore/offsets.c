@@ -1,0 +1,526 @@
+#include "logstore/offsets.h"
+
+#include "logstore/bytes.h"
+#include "logstore/crc32c.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    AT_HALVES = 8,
+    HALF_SIZE = 28,
+
+    AT_SEQUENCE = 0,
+    AT_FLAGS = 2,
+    AT_CRC = 4,
+    AT_OFFSET = 8,
+    AT_TIME = 16,
+    AT_REGION = 24,
+
+    REGION_UNIT = 32,
+    REGION_AT_CAPACITY = 0,
+    REGION_AT_LENGTH = 4,
+    REGION_AT_CRC = 8,
+    REGION_HEADER = 16,
+    REGION_MOST = 65536,
+
+    SLOTS_AT_ONCE = 4096,
+    SLOTS_ADDED_LEAST = 63, /* with the head: a page */
+    NAME_SIZE = 64,
+    TRIES = 100,
+    SCRATCH_MOST = 1 << 20,
+};
+
+/* --- one slot --------------------------------------------------------------------------------------------
+ */
+
+static uint64_t slot_position(uint32_t slot)
+{
+    return HEAD_SIZE + (uint64_t)OFFSETS_SLOT_SIZE * slot;
+}
+
+/* Of identity and half, but for the field of the CRC: four words that cost a few cycles. */
+static uint32_t half_crc(uint64_t identity, const uint8_t *half)
+{
+    uint8_t bytes[32];
+    put64(bytes, identity);
+    memcpy(bytes + 8, half, 4);
+    memcpy(bytes + 12, half + AT_REGION, 4);
+    memcpy(bytes + 16, half + AT_OFFSET, 16);
+    return crc32c(0, bytes, sizeof bytes);
+}
+
+static bool half_whole(uint64_t identity, const uint8_t *half)
+{
+    return get16(half + AT_SEQUENCE) != 0 && get32(half + AT_CRC) == half_crc(identity, half);
+}
+
+/* Whether sequence a comes after b on the circle. */
+static bool after(uint16_t a, uint16_t b)
+{
+    return (uint16_t)(a - b) < 0x8000 && a != b;
+}
+
+/* Even sequences are written to half A, odd ones to half B; so the circle skips from 65,535 to 2. */
+static uint16_t next_sequence(uint16_t sequence)
+{
+    return sequence == UINT16_MAX ? 2 : (uint16_t)(sequence + 1);
+}
+
+int offsets_decode(const uint8_t *bytes, struct offsets_entry *entry)
+{
+    const uint8_t *a = bytes + AT_HALVES, *b = a + HALF_SIZE;
+    uint64_t identity = get64(bytes);
+    if (identity == 0)
+        return 0;
+    bool b_newer = after(get16(b + AT_SEQUENCE), get16(a + AT_SEQUENCE));
+    const uint8_t *newer = b_newer ? b : a, *older = b_newer ? a : b;
+    if (!half_whole(identity, newer)) {
+        if (!half_whole(identity, older))
+            return -1;
+        newer = older;
+    }
+    *entry = (struct offsets_entry){
+        .identity = identity,
+        .offset = (int64_t)get64(newer + AT_OFFSET),
+        .time = (int64_t)get64(newer + AT_TIME),
+        .region = get32(newer + AT_REGION),
+        .sequence = get16(newer + AT_SEQUENCE),
+        .flags = get16(newer + AT_FLAGS),
+    };
+    return entry->flags & OFFSETS_DELETED ? 0 : 1;
+}
+
+static bool write_half(const struct offsets *offsets, uint32_t slot, const struct offsets_entry *entry,
+                       struct error *error)
+{
+    uint8_t half[HALF_SIZE];
+    put16(half + AT_SEQUENCE, entry->sequence);
+    put16(half + AT_FLAGS, entry->flags);
+    put64(half + AT_OFFSET, (uint64_t)entry->offset);
+    put64(half + AT_TIME, (uint64_t)entry->time);
+    put32(half + AT_REGION, entry->region);
+    put32(half + AT_CRC, half_crc(entry->identity, half));
+    uint64_t position = slot_position(slot) + AT_HALVES + HALF_SIZE * (entry->sequence & 1u);
+    return fsio_write(&offsets->file, half, sizeof half, position, error);
+}
+
+static bool write_identity(const struct offsets *offsets, uint32_t slot, uint64_t identity,
+                           struct error *error)
+{
+    uint8_t bytes[8];
+    put64(bytes, identity);
+    return fsio_write(&offsets->file, bytes, sizeof bytes, slot_position(slot), error);
+}
+
+static void slot_damaged(const struct offsets *offsets, uint32_t slot, struct error *error)
+{
+    error_set(error, ERROR_CORRUPT, "%s: neither half of the slot is whole, at %llu", offsets->file.name,
+              (unsigned long long)slot_position(slot));
+}
+
+/* --- files -----------------------------------------------------------------------------------------------
+ */
+
+static void file_name(char name[NAME_SIZE], uint32_t group, const char *file)
+{
+    snprintf(name, NAME_SIZE, "group/%08x/%s", group, file);
+}
+
+static bool create_file(int directory, const char *file, enum head_kind kind, const struct head *like,
+                        uint32_t group, uint64_t size, struct error *error)
+{
+    char name[NAME_SIZE];
+    uint8_t bytes[HEAD_SIZE];
+    struct head head = *like;
+    struct file made = FILE_CLOSED;
+    head.kind = kind;
+    head.owner = group;
+    head_encode(&head, bytes);
+    file_name(name, group, file);
+    bool done = fsio_remove(directory, name, 0, error) &&
+                fsio_open(&made, directory, name, O_RDWR | O_CREAT | O_EXCL, error) &&
+                fsio_write(&made, bytes, sizeof bytes, 0, error) && fsio_allocate(&made, size, error) &&
+                fsio_sync(&made, error);
+    fsio_close(&made);
+    return done;
+}
+
+bool offsets_create(int directory, const struct head *head, uint32_t group, struct error *error)
+{
+    return create_file(directory, "offsets", HEAD_OFFSETS, head, group, slot_position(SLOTS_ADDED_LEAST),
+                       error) &&
+           create_file(directory, "metadata", HEAD_METADATA, head, group, HEAD_SIZE, error);
+}
+
+static bool open_file(struct file *file, int directory, const char *which, enum head_kind kind,
+                      const struct head *like, uint32_t group, int flags, struct error *error)
+{
+    char name[NAME_SIZE];
+    struct head head = *like;
+    head.kind = kind;
+    head.owner = group;
+    file_name(name, group, which);
+    return fsio_open(file, directory, name, flags, error) && head_check(file, &head, error);
+}
+
+bool offsets_open(struct offsets *offsets, int directory, const struct head *head, uint32_t group, int flags,
+                  struct error *error)
+{
+    *offsets =
+        (struct offsets){.file = FILE_CLOSED, .metadata = FILE_CLOSED, .scratch = buf_make(SCRATCH_MOST)};
+    if (open_file(&offsets->file, directory, "offsets", HEAD_OFFSETS, head, group, flags, error) &&
+        open_file(&offsets->metadata, directory, "metadata", HEAD_METADATA, head, group, flags, error))
+        return true;
+    offsets_close(offsets);
+    return false;
+}
+
+void offsets_close(struct offsets *offsets)
+{
+    fsio_close(&offsets->file);
+    fsio_close(&offsets->metadata);
+    free(offsets->table);
+    buf_free(&offsets->scratch);
+    *offsets = (struct offsets){.file = FILE_CLOSED, .metadata = FILE_CLOSED};
+}
+
+/* --- going over all slots --------------------------------------------------------------------------------
+ */
+
+/* Reads a slot again that was found half-written. */
+static int decode_again(const struct offsets *offsets, uint32_t slot, struct offsets_entry *entry,
+                        struct error *error)
+{
+    for (int tries = 0; tries < TRIES; tries++) {
+        uint8_t bytes[OFFSETS_SLOT_SIZE];
+        if (!fsio_read_exactly(&offsets->file, bytes, sizeof bytes, slot_position(slot), error))
+            return -1;
+        int used = offsets_decode(bytes, entry);
+        if (used >= 0)
+            return used;
+        sched_yield();
+    }
+    slot_damaged(offsets, slot, error);
+    return -1;
+}
+
+bool offsets_each(const struct offsets *offsets, struct buf *scratch,
+                  void (*visit)(void *context, uint32_t slot, const struct offsets_entry *entry),
+                  void *context, struct error *error)
+{
+    const size_t size = (size_t)SLOTS_AT_ONCE * OFFSETS_SLOT_SIZE;
+    buf_reset(scratch);
+    uint8_t *bytes = (uint8_t *)buf_room(scratch, size);
+    if (bytes == NULL) {
+        error_set(error, ERROR_MEMORY, "no memory to read offsets");
+        return false;
+    }
+    for (uint32_t slot = 0;;) {
+        size_t got;
+        if (!fsio_read(&offsets->file, bytes, size, slot_position(slot), &got, error))
+            return false;
+        for (size_t i = 0; i < got / OFFSETS_SLOT_SIZE; i++, slot++) {
+            struct offsets_entry entry;
+            int used = offsets_decode(bytes + i * OFFSETS_SLOT_SIZE, &entry);
+            if (used < 0)
+                used = decode_again(offsets, slot, &entry, error);
+            if (used < 0)
+                return false;
+            if (used > 0)
+                visit(context, slot, &entry);
+        }
+        if (got < size)
+            return true;
+    }
+}
+
+/* --- finding a slot --------------------------------------------------------------------------------------
+ */
+
+void offsets_locked(struct offsets *offsets)
+{
+    offsets->current = false;
+}
+
+/* Where the identity is in the table, or the free place where it would be. */
+static struct offsets_place *place_of(const struct offsets *offsets, uint64_t identity)
+{
+    size_t mask = offsets->table_size - 1, at = (identity * UINT64_C(0x9e3779b97f4a7c15)) >> 32 & mask;
+    while (offsets->table[at].identity != 0 && offsets->table[at].identity != identity)
+        at = (at + 1) & mask;
+    return &offsets->table[at];
+}
+
+static bool grow_table(struct offsets *offsets)
+{
+    struct offsets old = *offsets;
+    size_t size = old.table_size == 0 ? 64 : 2 * old.table_size;
+    struct offsets_place *table = calloc(size, sizeof *table);
+    if (table == NULL)
+        return false;
+    offsets->table = table;
+    offsets->table_size = size;
+    for (size_t i = 0; i < old.table_size; i++)
+        if (old.table[i].identity != 0)
+            *place_of(offsets, old.table[i].identity) = old.table[i];
+    free(old.table);
+    return true;
+}
+
+/* No memory for it is no failure yet: the slot will then not be found, and the caller told. */
+static bool note_place(struct offsets *offsets, uint64_t identity, uint32_t slot)
+{
+    if (2 * (offsets->table_used + 1) > offsets->table_size && !grow_table(offsets))
+        return false;
+    struct offsets_place *place = place_of(offsets, identity);
+    offsets->table_used += place->identity == 0;
+    *place = (struct offsets_place){identity, slot};
+    return true;
+}
+
+struct survey {
+    struct offsets *offsets;
+    bool failed;
+};
+
+static void survey_slot(void *context, uint32_t slot, const struct offsets_entry *entry)
+{
+    struct survey *survey = context;
+    survey->offsets->first_free += survey->offsets->first_free == slot;
+    survey->failed = survey->failed || !note_place(survey->offsets, entry->identity, slot);
+}
+
+/* Makes the table anew. */
+static bool survey(struct offsets *offsets, struct error *error)
+{
+    struct survey made = {offsets, false};
+    if (offsets->table != NULL)
+        memset(offsets->table, 0, offsets->table_size * sizeof *offsets->table);
+    offsets->table_used = 0;
+    offsets->first_free = 0;
+    if (!offsets_each(offsets, &offsets->scratch, survey_slot, &made, error))
+        return false;
+    if (made.failed)
+        error_set(error, ERROR_MEMORY, "no memory for the offsets of a group");
+    offsets->current = !made.failed;
+    return !made.failed;
+}
+
+/* What is at the identity's place in the table, if it still is the identity's. */
+static bool look_up(const struct offsets *offsets, uint64_t identity, uint32_t *slot,
+                    struct offsets_entry *entry, bool *found, struct error *error)
+{
+    *found = false;
+    if (offsets->table_size == 0)
+        return true;
+    const struct offsets_place *place = place_of(offsets, identity);
+    if (place->identity == 0)
+        return true;
+    struct error damage = {0};
+    int used = decode_again(offsets, place->slot, entry, &damage);
+    if (used < 0) {
+        *error = damage;
+        return false;
+    }
+    *found = used > 0 && entry->identity == identity;
+    *slot = place->slot;
+    return true;
+}
+
+static bool find_slot(struct offsets *offsets, uint64_t identity, uint32_t *slot, struct offsets_entry *entry,
+                      bool *found, struct error *error)
+{
+    if (!look_up(offsets, identity, slot, entry, found, error))
+        return false;
+    if (*found || offsets->current)
+        return true;
+    return survey(offsets, error) && look_up(offsets, identity, slot, entry, found, error);
+}
+
+bool offsets_find(struct offsets *offsets, uint64_t identity, struct offsets_entry *entry, bool *found,
+                  struct error *error)
+{
+    uint32_t slot;
+    return find_slot(offsets, identity, &slot, entry, found, error);
+}
+
+/* Finds a free slot, in a larger file if need be; `*sequence` is the newer one of what was in it. */
+static bool take_slot(struct offsets *offsets, uint32_t *slot, uint16_t *sequence, struct error *error)
+{
+    for (*slot = offsets->first_free;; ++*slot) {
+        uint8_t bytes[OFFSETS_SLOT_SIZE];
+        struct offsets_entry entry;
+        size_t got;
+        if (!fsio_read(&offsets->file, bytes, sizeof bytes, slot_position(*slot), &got, error))
+            return false;
+        if (got < sizeof bytes) {
+            uint32_t added = *slot < SLOTS_ADDED_LEAST ? SLOTS_ADDED_LEAST : *slot / 2;
+            if (!fsio_allocate(&offsets->file, slot_position(*slot + added), error))
+                return false;
+            --*slot;
+            continue;
+        }
+        if (offsets_decode(bytes, &entry) != 0)
+            continue;
+        uint16_t a = get16(bytes + AT_HALVES), b = get16(bytes + AT_HALVES + HALF_SIZE);
+        *sequence = after(b, a) ? b : a;
+        offsets->first_free = *slot + 1;
+        return get64(bytes) == 0 || write_identity(offsets, *slot, 0, error);
+    }
+}
+
+/* --- metadata --------------------------------------------------------------------------------------------
+ */
+
+static uint32_t region_crc(const struct offsets_entry *entry, struct str metadata)
+{
+    uint8_t bytes[10];
+    put64(bytes, entry->identity);
+    put16(bytes + 8, entry->sequence);
+    return crc32c(crc32c(0, bytes, sizeof bytes), metadata.bytes, metadata.length);
+}
+
+/* The region that belongs to the half which is to be overwritten; 0: none, or none that can be relied on. */
+static bool own_region(const struct offsets *offsets, uint32_t slot, const struct offsets_entry *entry,
+                       uint32_t *region, uint32_t *capacity, struct error *error)
+{
+    uint8_t half[HALF_SIZE], header[REGION_HEADER];
+    uint64_t position = slot_position(slot) + AT_HALVES + HALF_SIZE * (entry->sequence & 1u);
+    size_t got;
+    *region = 0;
+    *capacity = 0;
+    if (!fsio_read_exactly(&offsets->file, half, sizeof half, position, error))
+        return false;
+    if (!half_whole(entry->identity, half) || get32(half + AT_REGION) == 0)
+        return true;
+    uint64_t at = (uint64_t)get32(half + AT_REGION) * REGION_UNIT;
+    if (!fsio_read(&offsets->metadata, header, sizeof header, at, &got, error))
+        return false;
+    if (got == sizeof header && get32(header + REGION_AT_CAPACITY) <= REGION_MOST) {
+        *region = get32(half + AT_REGION);
+        *capacity = get32(header + REGION_AT_CAPACITY);
+    }
+    return true;
+}
+
+/* A new region at the end of the file. */
+static bool add_region(const struct offsets *offsets, size_t length, uint32_t *region, uint32_t *capacity,
+                       struct error *error)
+{
+    uint64_t size;
+    size_t room = 2 * (size_t)REGION_UNIT;
+    while (room - REGION_HEADER < length)
+        room *= 2;
+    if (!fsio_size(&offsets->metadata, &size, error))
+        return false;
+    uint64_t index = (size + REGION_UNIT - 1) / REGION_UNIT;
+    if (index > UINT32_MAX) {
+        error_set(error, ERROR_UNAVAILABLE, "%s is full", offsets->metadata.name);
+        return false;
+    }
+    *region = (uint32_t)index;
+    *capacity = (uint32_t)(room - REGION_HEADER);
+    return fsio_allocate(&offsets->metadata, index * REGION_UNIT + room, error);
+}
+
+/* Puts the metadata where the half to be written will find it; sets entry->region. */
+static bool write_metadata(struct offsets *offsets, uint32_t slot, struct offsets_entry *entry,
+                           struct str metadata, struct error *error)
+{
+    uint32_t capacity;
+    if (!own_region(offsets, slot, entry, &entry->region, &capacity, error))
+        return false;
+    if (!(entry->flags & OFFSETS_METADATA))
+        return true;
+    if ((entry->region == 0 || capacity < metadata.length) &&
+        !add_region(offsets, metadata.length, &entry->region, &capacity, error))
+        return false;
+    buf_reset(&offsets->scratch);
+    uint8_t *bytes = (uint8_t *)buf_room(&offsets->scratch, REGION_HEADER + metadata.length);
+    if (bytes == NULL) {
+        error_set(error, ERROR_MEMORY, "no memory for metadata");
+        return false;
+    }
+    memset(bytes, 0, REGION_HEADER);
+    put32(bytes + REGION_AT_CAPACITY, capacity);
+    put32(bytes + REGION_AT_LENGTH, (uint32_t)metadata.length);
+    put32(bytes + REGION_AT_CRC, region_crc(entry, metadata));
+    memcpy(bytes + REGION_HEADER, metadata.bytes, metadata.length);
+    return fsio_write(&offsets->metadata, bytes, REGION_HEADER + metadata.length,
+                      (uint64_t)entry->region * REGION_UNIT, error);
+}
+
+bool offsets_metadata(const struct offsets *offsets, const struct offsets_entry *entry, struct buf *metadata,
+                      struct error *error)
+{
+    uint8_t header[REGION_HEADER];
+    uint64_t position = (uint64_t)entry->region * REGION_UNIT;
+    buf_reset(metadata);
+    if (!(entry->flags & OFFSETS_METADATA))
+        return true;
+    if (!fsio_read_exactly(&offsets->metadata, header, sizeof header, position, error))
+        return false;
+    size_t length = get32(header + REGION_AT_LENGTH), got = 0;
+    char *room = length <= REGION_MOST ? buf_room(metadata, length) : NULL;
+    if (room != NULL && !fsio_read(&offsets->metadata, room, length, position + REGION_HEADER, &got, error))
+        return false;
+    if (room == NULL || got < length ||
+        get32(header + REGION_AT_CRC) != region_crc(entry, (struct str){room, length})) {
+        error_set(error, ERROR_NOT_FOUND, "%s: the metadata at %llu is of another commit",
+                  offsets->metadata.name, (unsigned long long)position);
+        return false;
+    }
+    buf_claim(metadata, length);
+    return true;
+}
+
+/* --- writing ---------------------------------------------------------------------------------------------
+ */
+
+bool offsets_put(struct offsets *offsets, const struct offsets_entry *entry, struct str metadata,
+                 struct error *error)
+{
+    uint32_t slot;
+    bool found;
+    struct offsets_entry before = {0}, next = *entry;
+    if (!find_slot(offsets, entry->identity, &slot, &before, &found, error))
+        return false;
+    uint16_t sequence = before.sequence;
+    if (!found && !take_slot(offsets, &slot, &sequence, error))
+        return false;
+    next.sequence = next_sequence(sequence);
+    next.region = 0;
+    if (!write_metadata(offsets, slot, &next, metadata, error) || !write_half(offsets, slot, &next, error))
+        return false;
+    if (found)
+        return true;
+    if (!write_identity(offsets, slot, next.identity, error))
+        return false;
+    if (note_place(offsets, next.identity, slot))
+        return true;
+    offsets->current = false; /* so it will be looked for in the file */
+    return true;
+}
+
+bool offsets_delete(struct offsets *offsets, uint64_t identity, struct error *error)
+{
+    uint32_t slot;
+    bool found;
+    struct offsets_entry entry;
+    if (!find_slot(offsets, identity, &slot, &entry, &found, error))
+        return false;
+    if (!found)
+        return true;
+    entry.sequence = next_sequence(entry.sequence);
+    entry.flags = OFFSETS_DELETED;
+    entry.region = 0;
+    if (!write_half(offsets, slot, &entry, error) || !write_identity(offsets, slot, 0, error))
+        return false;
+    offsets->current = false; /* the table has no way to forget one */
+    if (slot < offsets->first_free)
+        offsets->first_free = slot;
+    return true;
+}

@@ -1,0 +1,330 @@
+#include "logstore/recover.h"
+#include "logstore/store.h"
+
+#include "logstore/bytes.h"
+
+#include "exporter/base/clock.h"
+
+#include <fcntl.h>
+
+/*
+ * Appending. Invariants, at every moment at which the process may die:
+ *
+ * 1. Batches below the slot's written position are whole; those beyond were never acknowledged.
+ * 2. The slot is written last: it is what makes batches, and a new segment, part of the log.
+ * 3. start <= durable <= end <= written, but that in the modes without a sync before each answer the end runs
+ * ahead of what is durable.
+ */
+
+enum { SMALLEST_STEP = 16384, LARGEST_STEP = 16777216 };
+
+struct segment_place partition_place(const struct partition *partition)
+{
+    return (struct segment_place){partition->store->directory, partition->store->id, partition->topic,
+                                  partition->number};
+}
+
+void partition_close_segment(struct partition *partition)
+{
+    if (partition->segment.log.fd < 0)
+        return;
+    segment_close(&partition->segment);
+    partition->allocated = 0;
+    store_segment_closed(partition->store);
+}
+
+/* Whether the partition still is what it was, or has been deleted meanwhile. */
+static bool check_owner(const struct partition *partition, const struct slot *slot, struct error *error)
+{
+    if (slot->topic == partition->topic && slot->partition == partition->number)
+        return true;
+    error_set(error, ERROR_NOT_FOUND, "the topic was deleted");
+    return false;
+}
+
+static bool read_checked(struct partition *partition, struct slot *slot, struct error *error)
+{
+    const struct file *file = &partition->store->partitions_file;
+    if (slot_read(file, partition->slot, slot, error)) {
+        if (!check_owner(partition, slot, error))
+            return false;
+        if (slot->boot == fsio_boot() && slot->boot != 0)
+            return true;
+    } else {
+        if (error->code != ERROR_CORRUPT)
+            return false;
+        error_clear(error);
+        *slot = recover_lost_slot(partition);
+    }
+    partition_close_segment(partition);
+    return recover_slot(partition, slot, error) && slot_write(file, partition->slot, slot, error);
+}
+
+bool partition_lock(struct partition *partition, struct slot *slot, struct error *error)
+{
+    pthread_mutex_lock(&partition->append_mutex);
+    uint64_t position = slot_lock_position(partition->slot, SLOT_LOCK_APPEND);
+    if (fsio_lock(&partition->store->partitions_file, position, error)) {
+        if (read_checked(partition, slot, error))
+            return true;
+        fsio_unlock(&partition->store->partitions_file, position);
+    }
+    pthread_mutex_unlock(&partition->append_mutex);
+    return false;
+}
+
+void partition_unlock(struct partition *partition)
+{
+    fsio_unlock(&partition->store->partitions_file, slot_lock_position(partition->slot, SLOT_LOCK_APPEND));
+    pthread_mutex_unlock(&partition->append_mutex);
+}
+
+/* --- segments --------------------------------------------------------------------------------------------
+ */
+
+static bool may_sync(const struct partition *partition)
+{
+    return partition->store->options.fsync != LOGSTORE_FSYNC_NEVER;
+}
+
+static bool open_active(struct partition *partition, const struct slot *slot, struct error *error)
+{
+    if (partition->segment.log.fd >= 0 && partition->segment.base == slot->segment)
+        return true;
+    partition_close_segment(partition);
+    struct segment_place place = partition_place(partition);
+    if (!segment_open(&partition->segment, &place, slot->segment, O_RDWR, error))
+        return false;
+    store_segment_opened(partition->store);
+    return true;
+}
+
+/* Begins a segment at the written offset, in *slot and on disk. */
+static bool begin_segment(struct partition *partition, struct slot *slot, struct error *error)
+{
+    partition_close_segment(partition);
+    struct segment_place place = partition_place(partition);
+    if (!segment_create(&partition->segment, &place, slot->written, may_sync(partition), error))
+        return false;
+    store_segment_opened(partition->store);
+    slot->segment = slot->written;
+    slot->position = HEAD_SIZE;
+    slot->batch_position = 0;
+    slot->durable_position = HEAD_SIZE;
+    slot->max_timestamp = -1;
+    slot->segment_began = 0;
+    slot->chain = partition->segment.head_crc;
+    return true;
+}
+
+/* Ends the active segment; what it holds is on the disk then, in every mode, so that only active segments
+ * have to be looked through after a crash of the machine. */
+static bool end_segment(struct partition *partition, struct slot *slot, struct error *error)
+{
+    uint8_t bytes[BATCH_HEADER_SIZE];
+    batch_encode_end(bytes, slot->written, slot->max_timestamp, slot->chain);
+    if (!fsio_write(&partition->segment.log, bytes, sizeof bytes, slot->position, error) ||
+        !fsio_sync(&partition->segment.log, error))
+        return false;
+    slot->durable = slot->written;
+    return true;
+}
+
+static bool must_roll(const struct slot *slot, const struct logstore_config *config, uint64_t length,
+                      int64_t now)
+{
+    if (slot->position == HEAD_SIZE)
+        return false;
+    return slot->position + length > (uint64_t)config->segment_bytes ||
+           (slot->segment_began > 0 && now - slot->segment_began >= config->segment_ms);
+}
+
+/* Makes an active segment ready for `length` further bytes. */
+static bool prepare_segment(struct partition *partition, const struct logstore_config *config,
+                            struct slot *slot, uint64_t length, int64_t now, struct error *error)
+{
+    if (slot->segment < 0)
+        return begin_segment(partition, slot, error);
+    if (!open_active(partition, slot, error))
+        return false;
+    if (!must_roll(slot, config, length, now))
+        return true;
+    return end_segment(partition, slot, error) && begin_segment(partition, slot, error);
+}
+
+/* Room ahead of what is written, in steps that double as the segment grows. It holds the batch, and the
+ * header that ends the segment: so a disk that is full is found before anything is written. */
+static bool make_room(struct partition *partition, const struct logstore_config *config, uint64_t end,
+                      struct error *error)
+{
+    uint64_t needed = end + BATCH_HEADER_SIZE, step = needed;
+    if (needed <= partition->allocated)
+        return true;
+    step = step < SMALLEST_STEP ? SMALLEST_STEP : step > LARGEST_STEP ? LARGEST_STEP : step;
+    uint64_t size = needed + step, most = (uint64_t)config->segment_bytes + BATCH_HEADER_SIZE;
+    if (size > most)
+        size = most > needed ? most : needed;
+    if (!fsio_allocate(&partition->segment.log, size, error))
+        return false;
+    partition->allocated = size;
+    return true;
+}
+
+/* --- writing ---------------------------------------------------------------------------------------------
+ */
+
+/* Gives the batch its place behind those that *slot tells of. */
+static bool place_batch(struct partition *partition, struct slot *slot, uint64_t position, uint8_t *bytes,
+                        const struct batch *batch, int64_t now, struct error *error)
+{
+    if (!segment_index_add(&partition->segment, slot->batch_position, position, slot->written,
+                           slot->max_timestamp, error))
+        return false;
+    slot->chain = batch_place(bytes, slot->written, slot->chain);
+    if (slot->start == slot->written)
+        slot->start_timestamp = batch->base_timestamp;
+    if (batch->max_timestamp > slot->max_timestamp)
+        slot->max_timestamp = batch->max_timestamp;
+    if (slot->segment_began == 0)
+        slot->segment_began = now;
+    slot->batch_position = position;
+    slot->written += (int64_t)batch->span + 1;
+    return true;
+}
+
+/* Writes as many of the batches as go into one segment; returns how many bytes that were, 0: failed. */
+static size_t write_run(struct partition *partition, const struct logstore_config *config, struct slot *slot,
+                        uint8_t *bytes, size_t length, int64_t now, struct error *error)
+{
+    size_t done = 0;
+    while (done < length) {
+        struct batch batch;
+        if (!batch_decode_header(bytes + done, &batch)) {
+            error_set(error, ERROR_CORRUPT, "a batch was changed in memory");
+            return 0;
+        }
+        uint64_t position = slot->position + done;
+        struct slot with_run = *slot;
+        with_run.position = position;
+        if (done == 0 ? !prepare_segment(partition, config, slot, batch.length, now, error)
+                      : must_roll(&with_run, config, batch.length, now))
+            break;
+        position = slot->position + done;
+        if (!place_batch(partition, slot, position, bytes + done, &batch, now, error))
+            return 0;
+        done += batch.length;
+    }
+    if (done == 0 || !make_room(partition, config, slot->position + done, error) ||
+        !fsio_write(&partition->segment.log, bytes, done, slot->position, error))
+        return 0;
+    slot->position += done;
+    return done;
+}
+
+/* Writes all batches behind the log and changes *slot to tell of them; the slot on disk is left alone. */
+static bool write_batches(struct partition *partition, const struct logstore_config *config,
+                          struct slot *slot, struct buf *batches, int64_t now, struct error *error)
+{
+    for (size_t done = 0; done < batches->length;) {
+        size_t written = write_run(partition, config, slot, (uint8_t *)batches->bytes + done,
+                                   batches->length - done, now, error);
+        if (written == 0)
+            return false;
+        done += written;
+    }
+    return true;
+}
+
+bool partition_append(struct partition *partition, const struct logstore_config *config, struct buf *batches,
+                      size_t count, int64_t now, int64_t *first_offset, struct error *error)
+{
+    struct logstore *store = partition->store;
+    struct slot slot;
+    if (!partition_lock(partition, &slot, error))
+        return false;
+    int64_t first = slot.written;
+    bool waits = store->options.fsync == LOGSTORE_FSYNC_ALWAYS;
+    bool done = first <= INT64_MAX - UINT32_MAX - (int64_t)count;
+    if (!done)
+        error_set(error, ERROR_USAGE, "the partition has no offsets left");
+    done = done && write_batches(partition, config, &slot, batches, now, error);
+    if (done) {
+        if (!waits)
+            slot.end = slot.written;
+        done = slot_write(&store->partitions_file, partition->slot, &slot, error);
+        partition->unsynced = partition->unsynced || !waits;
+    }
+    if (!done)
+        partition_close_segment(partition); /* it may be one that didn't become part of the log */
+    partition_unlock(partition);
+    if (done && waits)
+        done = partition_sync(partition, slot.written, error);
+    if (done && first_offset != NULL)
+        *first_offset = first;
+    return done;
+}
+
+/* --- syncing ---------------------------------------------------------------------------------------------
+ */
+
+/* An own descriptor of the active segment, so that it can be synced while others append to it. */
+static bool borrow_active(struct partition *partition, struct slot *slot, struct file *file,
+                          struct error *error)
+{
+    *file = FILE_CLOSED;
+    if (!partition_lock(partition, slot, error))
+        return false;
+    bool done = slot->segment < 0 ||
+                (open_active(partition, slot, error) && fsio_duplicate(&partition->segment.log, file, error));
+    partition_unlock(partition);
+    return done;
+}
+
+/* Notes that the records which `synced` tells of are on the disk. */
+static bool note_durable(struct partition *partition, const struct slot *synced, struct error *error)
+{
+    struct slot slot;
+    if (!partition_lock(partition, &slot, error))
+        return false;
+    if (synced->written > slot.durable)
+        slot.durable = synced->written;
+    if (slot.segment == synced->segment && synced->position > slot.durable_position)
+        slot.durable_position = synced->position;
+    if (slot.end < slot.durable)
+        slot.end = slot.durable;
+    bool done = slot_write(&partition->store->partitions_file, partition->slot, &slot, error);
+    if (synced->written == slot.written)
+        partition->unsynced = false;
+    partition_unlock(partition);
+    return done;
+}
+
+static bool sync_active(struct partition *partition, int64_t offset, struct error *error)
+{
+    struct slot slot;
+    struct file file;
+    struct segment_place place = partition_place(partition);
+    if (!store_read_slot(partition->store, &place, partition->slot, &slot, error))
+        return false;
+    if (slot.durable >= offset && slot.end >= offset)
+        return true; /* somebody else's sync, which began after our write, did it */
+    if (!borrow_active(partition, &slot, &file, error))
+        return false;
+    bool done = file.fd < 0 || fsio_sync(&file, error);
+    fsio_close(&file);
+    return done && note_durable(partition, &slot, error);
+}
+
+bool partition_sync(struct partition *partition, int64_t offset, struct error *error)
+{
+    const struct file *file = &partition->store->partitions_file;
+    uint64_t position = slot_lock_position(partition->slot, SLOT_LOCK_SYNC);
+    pthread_mutex_lock(&partition->sync_mutex);
+    bool done = fsio_lock(file, position, error);
+    if (done) {
+        done = sync_active(partition, offset, error);
+        fsio_unlock(file, position);
+    }
+    pthread_mutex_unlock(&partition->sync_mutex);
+    return done;
+}

@@ -1,0 +1,83 @@
+#include "logstore/scan.h"
+
+#include <stdlib.h>
+
+/* As much as the second-level cache holds with ease, so that the checksum finds the bytes there. */
+enum { WINDOW = 262144 };
+
+static bool reserve(struct scan *scan, size_t capacity, struct error *error)
+{
+    if (capacity <= scan->capacity)
+        return true;
+    uint8_t *bytes = realloc(scan->bytes, capacity);
+    if (bytes == NULL) {
+        error_set(error, ERROR_MEMORY, "no memory to read a batch of %zu bytes", capacity);
+        return false;
+    }
+    scan->bytes = bytes;
+    scan->capacity = capacity;
+    return true;
+}
+
+/* Makes the window hold `count` bytes at `position`, when the file has as many; more when that costs no
+ * further call. */
+static bool fill(struct scan *scan, const struct segment *segment, uint64_t position, size_t count,
+                 uint64_t limit, struct error *error)
+{
+    if (scan->segment == segment && position >= scan->position &&
+        position - scan->position + count <= scan->length)
+        return true;
+    size_t wanted = count < WINDOW ? WINDOW : count;
+    if (wanted > limit - position)
+        wanted = (size_t)(limit - position);
+    scan_forget(scan);
+    if (!reserve(scan, wanted < WINDOW ? WINDOW : wanted, error) ||
+        !fsio_read(&segment->log, scan->bytes, wanted, position, &scan->length, error))
+        return false;
+    scan->segment = segment;
+    scan->position = position;
+    return true;
+}
+
+/* The bytes at `position`; NULL when the window holds fewer than `count`. */
+static const uint8_t *held(const struct scan *scan, uint64_t position, size_t count)
+{
+    size_t skipped = (size_t)(position - scan->position);
+    return scan->length >= skipped && scan->length - skipped >= count ? scan->bytes + skipped : NULL;
+}
+
+bool scan_batch(struct scan *scan, const struct segment *segment, uint64_t position, uint64_t limit,
+                int64_t expected, struct batch *batch, const uint8_t **bytes, struct error *error)
+{
+    if (limit < position || limit - position < BATCH_HEADER_SIZE) {
+        segment_damaged(segment, position, "no batch of records", error);
+        return false;
+    }
+    if (!fill(scan, segment, position, BATCH_HEADER_SIZE, limit, error))
+        return false;
+    const uint8_t *header = held(scan, position, BATCH_HEADER_SIZE);
+    if (header == NULL || !batch_decode_header(header, batch)) {
+        segment_damaged(segment, position, "no batch of records", error);
+        return false;
+    }
+    if (!segment_check_header(segment, position, limit, expected, batch, error) ||
+        !fill(scan, segment, position, batch->length, limit, error))
+        return false;
+    *bytes = held(scan, position, batch->length);
+    if (*bytes != NULL && batch_body_whole(batch, *bytes))
+        return true;
+    segment_damaged(segment, position, "bad checksum in the batch", error);
+    return false;
+}
+
+void scan_forget(struct scan *scan)
+{
+    scan->segment = NULL;
+    scan->length = 0;
+}
+
+void scan_free(struct scan *scan)
+{
+    free(scan->bytes);
+    *scan = (struct scan){0};
+}

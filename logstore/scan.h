@@ -1,0 +1,26 @@
+#ifndef LOGSTORE_SCAN_H
+#define LOGSTORE_SCAN_H
+
+#include "logstore/segment.h"
+
+/* A window on a segment, through which its batches are read and checked one after the other. Starts as {0}.
+ */
+struct scan {
+    uint8_t *bytes; /* owned */
+    size_t capacity;
+    const struct segment *segment; /* whose bytes those are; NULL: none */
+    uint64_t position;             /* of the first of them */
+    size_t length;
+};
+
+/* Reads the whole batch at `position`, header and body checked; its bytes are valid until the next call.
+ * `expected` and `limit` as of segment_read_header(). ERROR_CORRUPT names segment and position. The header
+ * that ends a segment is a batch too. */
+bool scan_batch(struct scan *scan, const struct segment *segment, uint64_t position, uint64_t limit,
+                int64_t expected, struct batch *batch, const uint8_t **bytes, struct error *error);
+
+/* Forgets what was read, e.g. since the segment is another one now. */
+void scan_forget(struct scan *scan);
+void scan_free(struct scan *scan);
+
+#endif

@@ -1,0 +1,400 @@
+#include "logstore/segment.h"
+
+#include "logstore/bytes.h"
+#include "logstore/crc32c.h"
+
+#include "exporter/base/clock.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { NAME_SIZE = 96, BASE_DIGITS = 20 };
+
+static const char LOG_SUFFIX[] = ".log", INDEX_SUFFIX[] = ".index";
+
+/* The folder's name; with a base, a file's. */
+static void folder_name(char name[NAME_SIZE], const struct segment_place *place)
+{
+    snprintf(name, NAME_SIZE, "topic/%08x/%u", place->topic, place->partition);
+}
+
+static void file_name(char name[NAME_SIZE], const struct segment_place *place, int64_t base,
+                      const char *suffix)
+{
+    snprintf(name, NAME_SIZE, "topic/%08x/%u/%020lld%s", place->topic, place->partition, (long long)base,
+             suffix);
+}
+
+static struct head head_of(const struct segment_place *place, enum head_kind kind, int64_t base,
+                           uint64_t instance)
+{
+    struct head head = {
+        .kind = kind,
+        .owner = (uint64_t)place->topic << 32 | place->partition,
+        .base = (uint64_t)base,
+        .instance = instance,
+        .made = clock_wall_ms(),
+    };
+    memcpy(head.store, place->store, STORE_ID_SIZE);
+    return head;
+}
+
+static bool create_file(struct file *file, const struct segment_place *place, const char *suffix,
+                        const struct head *head, uint32_t *crc, struct error *error)
+{
+    char name[NAME_SIZE];
+    uint8_t bytes[HEAD_SIZE];
+    file_name(name, place, (int64_t)head->base, suffix);
+    *crc = head_encode(head, bytes);
+    return fsio_remove(place->directory, name, 0, error) &&
+           fsio_open(file, place->directory, name, O_RDWR | O_CREAT | O_EXCL, error) &&
+           fsio_write(file, bytes, sizeof bytes, 0, error);
+}
+
+static bool make_folders(const struct segment_place *place, bool last, struct error *error)
+{
+    char topic[NAME_SIZE], folder[NAME_SIZE];
+    snprintf(topic, sizeof topic, "topic/%08x", place->topic);
+    folder_name(folder, place);
+    if (!fsio_make_folder(place->directory, topic, error) ||
+        !fsio_make_folder(place->directory, folder, error))
+        return false;
+    return !last || (fsio_sync_folder(place->directory, "topic", error) &&
+                     fsio_sync_folder(place->directory, topic, error));
+}
+
+bool segment_create(struct segment *segment, const struct segment_place *place, int64_t base, bool last,
+                    struct error *error)
+{
+    uint64_t instance;
+    uint32_t unused;
+    char folder[NAME_SIZE];
+    *segment = SEGMENT_CLOSED;
+    folder_name(folder, place);
+    if (!fsio_random(&instance, sizeof instance, error) || !make_folders(place, last, error))
+        return false;
+    instance &= ~(uint64_t)1;
+    struct head log = head_of(place, HEAD_SEGMENT, base, instance);
+    struct head index = head_of(place, HEAD_INDEX, base, instance);
+    if (!create_file(&segment->index, place, INDEX_SUFFIX, &index, &unused, error) ||
+        !create_file(&segment->log, place, LOG_SUFFIX, &log, &segment->head_crc, error) ||
+        (last && (!fsio_sync(&segment->log, error) || !fsio_sync_folder(place->directory, folder, error)))) {
+        segment_close(segment);
+        return false;
+    }
+    segment->base = base;
+    segment->instance = instance;
+    segment->made = log.made;
+    return true;
+}
+
+static bool open_file(struct file *file, const struct segment_place *place, const char *suffix, int flags,
+                      struct head *head, struct error *error)
+{
+    char name[NAME_SIZE];
+    file_name(name, place, (int64_t)head->base, suffix);
+    return fsio_open(file, place->directory, name, flags, error) && head_check(file, head, error);
+}
+
+/* An index is a hint: one that is missing, damaged or of another instance is left aside by readers and made
+ * anew by writers. */
+static bool open_index(struct segment *segment, const struct segment_place *place, int flags,
+                       struct error *error)
+{
+    struct error ignored = {0};
+    struct head head = head_of(place, HEAD_INDEX, segment->base, 0);
+    bool fits = open_file(&segment->index, place, INDEX_SUFFIX, flags, &head, &ignored) &&
+                head.instance == segment->instance;
+    error_clear(&ignored);
+    if (fits)
+        return true;
+    fsio_close(&segment->index);
+    if (flags != O_RDWR)
+        return true;
+    uint32_t unused;
+    head = head_of(place, HEAD_INDEX, segment->base, segment->instance);
+    return create_file(&segment->index, place, INDEX_SUFFIX, &head, &unused, error);
+}
+
+bool segment_open(struct segment *segment, const struct segment_place *place, int64_t base, int flags,
+                  struct error *error)
+{
+    *segment = SEGMENT_CLOSED;
+    segment->base = base;
+    struct head head = head_of(place, HEAD_SEGMENT, base, 0);
+    if (!open_file(&segment->log, place, LOG_SUFFIX, flags, &head, error))
+        goto failed;
+    if (head.base != (uint64_t)base) {
+        error_set(error, ERROR_CORRUPT, "%s says that it begins with offset %lld", segment->log.name,
+                  (long long)head.base);
+        goto failed;
+    }
+    uint8_t bytes[HEAD_SIZE];
+    segment->head_crc = head_encode(&head, bytes);
+    segment->instance = head.instance;
+    segment->made = head.made;
+    segment->compacted = head.instance & 1;
+    if (open_index(segment, place, flags, error))
+        return true;
+failed:
+    segment_close(segment);
+    return false;
+}
+
+void segment_close(struct segment *segment)
+{
+    fsio_close(&segment->log);
+    fsio_close(&segment->index);
+}
+
+bool segment_remove(const struct segment_place *place, int64_t base, struct error *error)
+{
+    char log[NAME_SIZE], index[NAME_SIZE];
+    file_name(log, place, base, LOG_SUFFIX);
+    file_name(index, place, base, INDEX_SUFFIX);
+    return fsio_remove(place->directory, log, 0, error) && fsio_remove(place->directory, index, 0, error);
+}
+
+/* --- listing ---------------------------------------------------------------------------------------------
+ */
+
+struct listing {
+    int64_t *bases;
+    size_t count, capacity;
+    bool failed;
+};
+
+/* The base offset in a segment's file name; -1 for any other name. */
+static int64_t base_of(const char *entry)
+{
+    if (strlen(entry) != BASE_DIGITS + sizeof LOG_SUFFIX - 1 || strcmp(entry + BASE_DIGITS, LOG_SUFFIX) != 0)
+        return -1;
+    if (strspn(entry, "0123456789") != BASE_DIGITS || entry[0] != '0')
+        return -1;
+    char *end;
+    long long base = strtoll(entry, &end, 10);
+    return base == INT64_MAX ? -1 : base;
+}
+
+static bool note_segment(void *context, const char *entry)
+{
+    struct listing *listing = context;
+    int64_t base = base_of(entry);
+    if (base < 0)
+        return true;
+    if (listing->count == listing->capacity) {
+        size_t capacity = listing->capacity == 0 ? 16 : 2 * listing->capacity;
+        int64_t *bases = realloc(listing->bases, capacity * sizeof *bases);
+        if (bases == NULL) {
+            listing->failed = true;
+            return false;
+        }
+        listing->bases = bases;
+        listing->capacity = capacity;
+    }
+    listing->bases[listing->count++] = base;
+    return true;
+}
+
+static int compare_bases(const void *a, const void *b)
+{
+    int64_t first = *(const int64_t *)a, second = *(const int64_t *)b;
+    return (first > second) - (first < second);
+}
+
+bool segment_list(const struct segment_place *place, int64_t **bases, size_t *count, struct error *error)
+{
+    struct listing listing = {0};
+    char folder[NAME_SIZE];
+    folder_name(folder, place);
+    struct error failure = {0};
+    bool listed = fsio_list(place->directory, folder, note_segment, &listing, &failure);
+    if (!listed && failure.code == ERROR_NOT_FOUND) {
+        error_clear(&failure);
+        listed = true;
+    }
+    if (listed && listing.failed)
+        error_set(&failure, ERROR_MEMORY, "no memory to list the segments in %s", folder);
+    if (!listed || listing.failed) {
+        free(listing.bases);
+        *error = failure;
+        return false;
+    }
+    if (listing.count > 1)
+        qsort(listing.bases, listing.count, sizeof *listing.bases, compare_bases);
+    *bases = listing.bases;
+    *count = listing.count;
+    return true;
+}
+
+int64_t segment_among(const int64_t *bases, size_t count, int64_t offset)
+{
+    size_t from = 0, to = count;
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (bases[middle] <= offset)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from == 0 ? -1 : bases[from - 1];
+}
+
+/* --- batches ---------------------------------------------------------------------------------------------
+ */
+
+void segment_damaged(const struct segment *segment, uint64_t position, const char *what, struct error *error)
+{
+    error_set(error, ERROR_CORRUPT, "%s: %s at %llu", segment->log.name, what, (unsigned long long)position);
+}
+
+bool segment_read_header(const struct segment *segment, uint64_t position, uint64_t limit, int64_t expected,
+                         struct batch *batch, struct error *error)
+{
+    uint8_t bytes[BATCH_HEADER_SIZE];
+    size_t got;
+    if (!fsio_read(&segment->log, bytes, sizeof bytes, position, &got, error))
+        return false;
+    if (got < sizeof bytes || !batch_decode_header(bytes, batch)) {
+        segment_damaged(segment, position, "no batch of records", error);
+        return false;
+    }
+    return segment_check_header(segment, position, limit, expected, batch, error);
+}
+
+bool segment_check_header(const struct segment *segment, uint64_t position, uint64_t limit, int64_t expected,
+                          const struct batch *batch, struct error *error)
+{
+    if (expected >= 0 &&
+        (segment->compacted ? batch->base_offset < expected : batch->base_offset != expected)) {
+        segment_damaged(segment, position, "a batch of other offsets than expected", error);
+        return false;
+    }
+    if (position > limit || batch->length > limit - position) {
+        segment_damaged(segment, position, "a batch that is longer than the segment", error);
+        return false;
+    }
+    return true;
+}
+
+/* --- index -----------------------------------------------------------------------------------------------
+ */
+
+enum {
+    ENTRY_AT_OFFSET = 0,
+    ENTRY_AT_POSITION = 8,
+    ENTRY_AT_TIMESTAMP = 16,
+    ENTRY_AT_CRC = 28,
+    ENTRY_SIZE = 32,
+    ENTRIES_AT_ONCE = 64,
+};
+
+static uint64_t entry_position(uint64_t interval)
+{
+    return HEAD_SIZE + ENTRY_SIZE * interval;
+}
+
+/* Entries of the intervals in which no batch begins are written as zeros: something of a batch that was never
+ * acknowledged may be there. */
+bool segment_index_add(const struct segment *segment, uint64_t before, uint64_t position, int64_t base_offset,
+                       int64_t max_timestamp, struct error *error)
+{
+    uint64_t interval = position / INDEX_INTERVAL, first = before == 0 ? 0 : before / INDEX_INTERVAL + 1;
+    uint8_t bytes[ENTRIES_AT_ONCE * ENTRY_SIZE] = {0};
+    if (first > interval)
+        return true;
+    for (; interval - first >= ENTRIES_AT_ONCE; first += ENTRIES_AT_ONCE)
+        if (!fsio_write(&segment->index, bytes, sizeof bytes, entry_position(first), error))
+            return false;
+    uint8_t *entry = bytes + ENTRY_SIZE * (interval - first);
+    put64(entry + ENTRY_AT_OFFSET, (uint64_t)base_offset);
+    put64(entry + ENTRY_AT_POSITION, position);
+    put64(entry + ENTRY_AT_TIMESTAMP, (uint64_t)max_timestamp);
+    put32(entry + ENTRY_AT_CRC, crc32c(0, entry, ENTRY_AT_CRC));
+    return fsio_write(&segment->index, bytes, ENTRY_SIZE * (interval - first + 1), entry_position(first),
+                      error);
+}
+
+struct entry {
+    int64_t offset, max_timestamp;
+    uint64_t position;
+};
+
+/* The last entry that counts at or below the interval, and not below `least`; *interval becomes its own.
+ * False: none, or no index to be read. */
+static bool read_entry(const struct segment *segment, uint64_t *interval, uint64_t least, struct entry *entry)
+{
+    struct error ignored = {0};
+    for (;; --*interval) {
+        uint8_t bytes[ENTRY_SIZE];
+        size_t got;
+        if (segment->index.fd < 0 ||
+            !fsio_read(&segment->index, bytes, sizeof bytes, entry_position(*interval), &got, &ignored)) {
+            error_clear(&ignored);
+            return false;
+        }
+        *entry = (struct entry){(int64_t)get64(bytes + ENTRY_AT_OFFSET),
+                                (int64_t)get64(bytes + ENTRY_AT_TIMESTAMP), get64(bytes + ENTRY_AT_POSITION)};
+        if (got == sizeof bytes && get32(bytes + ENTRY_AT_CRC) == crc32c(0, bytes, ENTRY_AT_CRC) &&
+            entry->position / INDEX_INTERVAL == *interval && entry->position >= HEAD_SIZE)
+            return true;
+        if (*interval == least)
+            return false;
+    }
+}
+
+/* Whether the batch that the entry tells of is there. */
+static bool entry_holds(const struct segment *segment, const struct entry *entry, uint64_t limit)
+{
+    struct error ignored = {0};
+    struct batch batch;
+    bool holds = segment_read_header(segment, entry->position, limit, entry->offset, &batch, &ignored) &&
+                 batch.base_offset == entry->offset;
+    error_clear(&ignored);
+    return holds;
+}
+
+/* The position of the last entry for which before() is true, as it is for all entries up to some place. */
+static uint64_t seek(const struct segment *segment, uint64_t limit, int64_t target,
+                     bool (*before)(const struct entry *entry, int64_t target))
+{
+    uint64_t position = HEAD_SIZE;
+    uint64_t from = 0, to = limit / INDEX_INTERVAL + 1; /* the answer is below `to` */
+    while (from < to) {
+        uint64_t middle = from + (to - from) / 2, found = middle;
+        struct entry entry;
+        if (!read_entry(segment, &found, from, &entry)) {
+            from = middle + 1; /* nothing in this half: not from here, at least */
+            continue;
+        }
+        if (!before(&entry, target) || entry.position >= limit) {
+            to = found;
+            continue;
+        }
+        if (entry_holds(segment, &entry, limit))
+            position = entry.position;
+        from = middle + 1;
+    }
+    return position;
+}
+
+static bool offset_not_after(const struct entry *entry, int64_t offset)
+{
+    return entry->offset <= offset;
+}
+
+static bool all_earlier(const struct entry *entry, int64_t time)
+{
+    return entry->max_timestamp < time;
+}
+
+uint64_t segment_seek_offset(const struct segment *segment, int64_t offset, uint64_t limit)
+{
+    return seek(segment, limit, offset, offset_not_after);
+}
+
+uint64_t segment_seek_time(const struct segment *segment, int64_t time, uint64_t limit)
+{
+    return seek(segment, limit, time, all_earlier);
+}
