@@ -97,5 +97,6 @@ class Daemon:
         try:
             processes.wait_until(check, timeout, "the page that is waited for", pause=0.1)
         except AssertionError as error:
-            raise AssertionError(f"{error}\nlast page: {dict(last or {})}\nlog:\n{self.logged()}") from None
+            shown = "\n".join(f"{name}{dict(labels)} {value}" for (name, labels), value in (last or {}).items())
+            raise AssertionError(f"{error}\nlast page:\n{shown[:20000]}\nlog:\n{self.logged()[-5000:]}") from None
         return last

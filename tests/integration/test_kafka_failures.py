@@ -1,0 +1,140 @@
+"""Brokers die, hang and come back; topics vanish and are made again. What is unknown is never shown as a 0."""
+
+import socket
+import threading
+import time
+
+import pytest
+
+import processes
+from daemon import Daemon
+from kafka_traffic import commit, produce
+
+WHERE = {"cluster": "default", "consumergroup": "billing", "topic": "orders", "partition": "0"}
+
+
+def source_is(state):
+    return lambda page: page.get_int("tidemark_source_up", cluster="default") == state
+
+
+def lag_is(lag):
+    return lambda page: page.get_int("kafka_consumergroup_lag", **WHERE) == lag
+
+
+class Watch:
+    """Reads the page all the time; holds every value of lag that was ever shown (None: no series)."""
+
+    def __init__(self, daemon):
+        self.daemon, self.lags, self.slowest = daemon, set(), 0.0
+        self.ended, self.failure = threading.Event(), None
+        self.thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+        if self.failure:
+            raise self.failure
+
+    def _run(self):
+        try:
+            while not self.ended.wait(0.1):
+                start = time.monotonic()
+                page = self.daemon.page()
+                self.slowest = max(self.slowest, time.monotonic() - start)
+                self.lags.add(page.get_int("kafka_consumergroup_lag", **WHERE))
+        except Exception as failure:
+            self.failure = failure
+
+
+def fill(cluster):
+    """A lag of 7."""
+    cluster.create_topic("orders", 1)
+    produce(cluster, "orders", {0: 10})
+    commit(cluster, "billing", "orders", {0: 3})
+
+
+def test_a_broker_that_is_started_after_the_daemon(own_kafka):
+    """Nothing listens on the broker's port when the daemon starts."""
+    cluster = own_kafka(start=False)
+    with Daemon("--kafka", cluster.bootstrap) as daemon:
+        page = daemon.page_when(source_is(0))
+        assert page.family("kafka_consumergroup_lag") == []
+        assert page.family("kafka_brokers") == []
+        cluster.start()
+        fill(cluster)
+        daemon.page_when(lambda page: source_is(1)(page) and lag_is(7)(page))
+
+
+def test_a_broker_that_is_killed_and_restarted(own_kafka):
+    """The broker is killed while the daemon polls, and comes back on the same port with the same data."""
+    cluster = own_kafka()
+    fill(cluster)
+    with Daemon("--kafka", cluster.bootstrap) as daemon:
+        daemon.page_when(lag_is(7))
+        with Watch(daemon) as watch:
+            cluster.nodes[0].kill()
+            page = daemon.page_when(source_is(0))
+            assert lag_is(7)(page), "the last page is kept while the source is down"
+            cluster.start()
+            produce(cluster, "orders", {0: 5})
+            daemon.page_when(lambda page: source_is(1)(page) and lag_is(12)(page), timeout=60)
+        assert watch.lags <= {7, 12}, "a lag that never was, or none where it was known"
+        assert watch.slowest < 5
+
+
+def test_a_broker_that_accepts_and_never_answers(own_kafka):
+    """The broker is stopped with SIGSTOP: connections are made, answers never come."""
+    cluster = own_kafka()
+    fill(cluster)
+    with Daemon("--kafka", cluster.bootstrap) as daemon:
+        daemon.page_when(lag_is(7))
+        with Watch(daemon) as watch:
+            cluster.nodes[0].pause()
+            page = daemon.page_when(source_is(0), timeout=60)
+            assert lag_is(7)(page)
+            cluster.nodes[0].resume()
+            daemon.page_when(source_is(1), timeout=60)
+            produce(cluster, "orders", {0: 5})
+            daemon.page_when(lag_is(12))
+        assert watch.lags <= {7, 12}
+        assert watch.slowest < 5
+
+
+@pytest.fixture
+def silent_port():
+    """A port on which connections are accepted and nothing is ever said."""
+    with socket.create_server(("127.0.0.1", processes.free_port())) as server:
+        yield server.getsockname()[1]
+
+
+def test_the_daemon_ends_while_a_broker_does_not_answer(silent_port):
+    """The only broker never says a word; the daemon is told to end."""
+    with Daemon("--kafka", f"127.0.0.1:{silent_port}") as daemon:
+        daemon.page()
+        start = time.monotonic()
+        assert daemon.stop() == 0
+        assert time.monotonic() - start < 10
+
+
+def test_a_topic_that_is_deleted_and_made_again(kafka):
+    """Between polls the topic goes; later one of the same name comes, shorter and with another commit."""
+    kafka.create_topic("orders", 1)
+    produce(kafka, "orders", {0: 10})
+    commit(kafka, "billing", "orders", {0: 3})
+    with Daemon("--kafka", kafka.bootstrap) as daemon:
+        daemon.page_when(lag_is(7))
+        with Watch(daemon) as watch:
+            kafka.delete_topic("orders")
+            gone = lambda page: not any(labels["topic"] == "orders" for labels, _ in page.family("kafka_topic_partitions"))  # noqa: E731
+            page = daemon.page_when(gone)
+            assert page.get_text("kafka_consumergroup_lag", **WHERE) is None
+            assert page.get_text("kafka_consumergroup_current_offset", **WHERE) is None
+            kafka.create_topic("orders", 1)
+            produce(kafka, "orders", {0: 4})
+            commit(kafka, "billing", "orders", {0: 2})
+            daemon.page_when(lag_is(2))
+        assert watch.lags <= {7, None, 2}, "between the two topics there is no lag to be known"
