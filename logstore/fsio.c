@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,8 +123,9 @@ bool fsio_read_exactly(const struct file *file, void *bytes, size_t count, uint6
     if (!fsio_read(file, bytes, count, position, &got, error))
         return false;
     if (got < count) {
-        error_set(error, ERROR_CORRUPT, "%s ends at %llu, where more is expected", file->name,
-                  (unsigned long long)(position + got));
+        position += got;
+        error_set(error, ERROR_CORRUPT, "%s ends at %" PRIu64 ", where more is expected", file->name,
+                  position);
         return false;
     }
     return true;

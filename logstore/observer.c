@@ -90,7 +90,7 @@ void logstore_observer_close(struct logstore_observer **observer)
 static bool enter(struct logstore_observer *observer, struct error *error)
 {
     const struct logstore_options options = {.access = LOGSTORE_READ};
-    struct stat status;
+    struct stat status = {0};
     int directory = open(observer->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     int failure = directory < 0 || fstatat(directory, "store", &status, 0) != 0 ? errno : 0;
     if (directory >= 0)

@@ -44,8 +44,10 @@ static int fixture_teardown(void **state)
 /* Fails the test with the error's text when something that must succeed did not. */
 #define MUST(call)                                                                                           \
     do {                                                                                                     \
-        if (!(call))                                                                                         \
+        if (!(call)) {                                                                                       \
             fail_msg("%s: %s", #call, error_text(&error));                                                   \
+            abort();                                                                                         \
+        }                                                                                                    \
     } while (0)
 
 /* Checks that a call fails with the code, and clears the error. */
@@ -62,8 +64,7 @@ __attribute__((unused)) static struct logstore *fixture_open(enum logstore_acces
     struct error error = {0};
     struct logstore_options options = {.access = access, .fsync = fsync};
     struct logstore *store = logstore_open(fixture_folder, &options, &error);
-    if (store == NULL)
-        fail_msg("open: %s", error_text(&error));
+    MUST(store != NULL);
     return store;
 }
 
