@@ -1,0 +1,135 @@
+#include "logstore/cli/json.h"
+#include "logstore/cli/verbs.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct str topic_of(const struct arguments *arguments)
+{
+    return str_of(arguments->positional[1]);
+}
+
+/* Applies each --config NAME=VALUE. */
+static bool read_config(const struct arguments *arguments, struct logstore_config *config,
+                        struct error *error)
+{
+    for (int i = 0; i < arguments->given_count; i++) {
+        const char *value = arguments->given[i].value, *equals = strchr(value, '=');
+        if (strcmp(arguments->given[i].option->name, "config") != 0)
+            continue;
+        if (equals == NULL) {
+            error_set(error, ERROR_USAGE, "--config takes NAME=VALUE, e.g. retention.ms=3600000, not \"%s\"",
+                      value);
+            return false;
+        }
+        if (!logstore_config_set(config, (struct str){value, (size_t)(equals - value)}, str_of(equals + 1),
+                                 error))
+            return false;
+    }
+    return true;
+}
+
+static bool run_create(const struct arguments *arguments, struct error *error)
+{
+    int64_t partitions;
+    struct logstore_config config = logstore_config_default();
+    if (!argument_number(arguments, "partitions", 1, 1, 100000, &partitions, error) ||
+        !read_config(arguments, &config, error))
+        return false;
+    struct logstore *store = verb_open(arguments, LOGSTORE_CREATE, error);
+    bool done = store != NULL &&
+                (arguments->positional_count < 2 ||
+                 logstore_topic_create(store, topic_of(arguments), (uint32_t)partitions, &config, error));
+    logstore_close(&store);
+    return done;
+}
+
+static bool run_alter(const struct arguments *arguments, struct error *error)
+{
+    int64_t partitions;
+    struct logstore_topic topic;
+    struct logstore *store = verb_open(arguments, LOGSTORE_WRITE, error);
+    bool done = store != NULL && logstore_topic_find(store, topic_of(arguments), &topic, error) &&
+                argument_number(arguments, "partitions", topic.partitions, 1, 100000, &partitions, error) &&
+                read_config(arguments, &topic.config, error) &&
+                logstore_topic_alter(store, topic_of(arguments), &topic.config, error) &&
+                logstore_topic_grow(store, topic_of(arguments), (uint32_t)partitions, error);
+    logstore_close(&store);
+    return done;
+}
+
+static bool run_delete(const struct arguments *arguments, struct error *error)
+{
+    struct logstore *store = verb_open(arguments, LOGSTORE_WRITE, error);
+    bool done = store != NULL && logstore_topic_delete(store, topic_of(arguments), error);
+    logstore_close(&store);
+    return done;
+}
+
+/* --- stat ------------------------------------------------------------------------------------------------
+ */
+
+static void print_topic(struct buf *line, const struct logstore_observed_topic *topic, bool json)
+{
+    for (uint32_t i = 0; i < topic->partition_count; i++) {
+        const struct logstore_observed_partition *partition = &topic->partitions[i];
+        buf_reset(line);
+        if (json) {
+            buf_add_text(line, "{\"topic\":");
+            json_add_string(line, topic->name);
+            buf_add_format(line, ",\"partition\":%u,\"start\":%lld,\"end\":%lld", i,
+                           (long long)partition->start, (long long)partition->end);
+            if (partition->start_timestamp >= 0)
+                buf_add_format(line, ",\"start_timestamp\":%lld", (long long)partition->start_timestamp);
+            buf_add_text(line, "}\n");
+        } else {
+            json_add_shown(line, topic->name);
+            buf_add_format(line, "\t%u\t%lld\t%lld\n", i, (long long)partition->start,
+                           (long long)partition->end);
+        }
+        fwrite(line->bytes, 1, line->length, stdout);
+    }
+}
+
+static bool run_stat(const struct arguments *arguments, struct error *error)
+{
+    const struct logstore_observed_topic *topics;
+    size_t count;
+    struct buf line = buf_make(JSON_LINE_MOST);
+    bool json = argument_value(arguments, "json") != NULL;
+    struct logstore_observer *observer = logstore_observer_open(arguments->positional[0], error);
+    bool done = observer != NULL && logstore_observe_topics(observer, &topics, &count, error) &&
+                logstore_observe_ends(observer, error);
+    if (done && !json)
+        puts("TOPIC\tPARTITION\tSTART\tEND");
+    for (size_t i = 0; done && i < count; i++)
+        if (arguments->positional_count < 2 || str_equal(topics[i].name, topic_of(arguments)))
+            print_topic(&line, &topics[i], json);
+    buf_free(&line);
+    logstore_observer_close(&observer);
+    return done;
+}
+
+static const struct option TOPIC_OPTIONS[] = {
+    {"partitions", "NUMBER", "how many partitions the topic has"},
+    {"config", "NAME=VALUE", "a setting under Kafka's name, e.g. retention.ms, cleanup.policy; repeatable"},
+    {NULL, NULL, NULL},
+};
+
+static const struct option STAT_OPTIONS[] = {
+    {"json", NULL, "one JSON object a line"},
+    {NULL, NULL, NULL},
+};
+
+const struct verb topic_verbs[] = {
+    {"create", "DIR [TOPIC]", 1, 2, "Makes the store if there is none, and a topic in it.",
+     "tidemark log create var/log orders --partitions 3 --config retention.ms=86400000", TOPIC_OPTIONS,
+     run_create},
+    {"alter", "DIR TOPIC", 2, 2, "Changes settings of a topic, or adds partitions.",
+     "tidemark log alter var/log orders --config cleanup.policy=compact", TOPIC_OPTIONS, run_alter},
+    {"delete", "DIR TOPIC", 2, 2, "Deletes a topic and all its records.",
+     "tidemark log delete var/log orders", NULL, run_delete},
+    {"stat", "DIR [TOPIC]", 1, 2, "Shows topics, partitions, and their start and end offsets.",
+     "tidemark log stat var/log", STAT_OPTIONS, run_stat},
+    {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
+};
