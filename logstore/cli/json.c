@@ -83,9 +83,14 @@ struct parser {
 
 enum { DEPTH_MOST = 32 };
 
+static bool is_one_of(const char *set, char c)
+{
+    return c != '\0' && strchr(set, c) != NULL;
+}
+
 static void skip_space(struct parser *parser)
 {
-    while (parser->at < parser->end && memchr(" \t\r\n", *parser->at, 4) != NULL)
+    while (parser->at < parser->end && is_one_of(" \t\r\n", *parser->at))
         parser->at++;
 }
 
@@ -226,8 +231,7 @@ static int64_t take_number(struct parser *parser)
     char digits[24] = {0};
     size_t length = 0;
     skip_space(parser);
-    while (parser->at < parser->end && length < sizeof digits - 1 &&
-           memchr("-0123456789", *parser->at, 11) != NULL)
+    while (parser->at < parser->end && length < sizeof digits - 1 && is_one_of("-0123456789", *parser->at))
         digits[length++] = *parser->at++;
     char *end;
     long long value = strtoll(digits, &end, 10);
@@ -257,7 +261,7 @@ static void skip_value(struct parser *parser, int depth)
         }
     } else if (!take_word(parser, "null") && !take_word(parser, "true") && !take_word(parser, "false")) {
         const char *start = parser->at;
-        while (parser->at < parser->end && memchr("+-.eE0123456789", *parser->at, 15) != NULL)
+        while (parser->at < parser->end && is_one_of("+-.eE0123456789", *parser->at))
             parser->at++;
         parser->failed = parser->at == start;
     }
