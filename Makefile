@@ -136,7 +136,7 @@ kafka: $(KAFKA)/.complete
 $(KAFKA)/.complete: tests/lib/kafka/pom.xml
 	@echo "fetching Kafka $(KAFKA_VERSION)"
 	@rm -rf $(@D)
-	@mvn -q -B -f $< -Dkafka.version=$(KAFKA_VERSION) -DoutputDirectory=$(abspath $(@D)) dependency:copy-dependencies
+	@mvn -q -B -Dstyle.color=never -f $< -Dkafka.version=$(KAFKA_VERSION) -DoutputDirectory=$(abspath $(@D)) dependency:copy-dependencies
 	@touch $@
 
 # The tests that need a broker, against older ones too.
