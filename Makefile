@@ -130,13 +130,16 @@ test: setup-test
 # A Kafka to test against: its jars, fetched once a version.
 KAFKA_VERSION ?= 4.3.1
 KAFKA         := $(BUILD)/kafka-$(KAFKA_VERSION)
+KAFKA_LOG     := $(BUILD)/fetch-kafka.log
 
 .PHONY: kafka
 kafka: $(KAFKA)/.complete
+	@:
 $(KAFKA)/.complete: tests/lib/kafka/pom.xml
 	@echo "fetching Kafka $(KAFKA_VERSION)"
-	@rm -rf $(@D)
-	@mvn -q -B -Dstyle.color=never -f $< -Dkafka.version=$(KAFKA_VERSION) -DoutputDirectory=$(abspath $(@D)) dependency:copy-dependencies
+	@rm -rf $(@D) && mkdir -p $(dir $(@D))
+	@mvn -q -B -l $(abspath $(KAFKA_LOG)) -f $< -Dkafka.version=$(KAFKA_VERSION) -DoutputDirectory=$(abspath $(@D)) \
+	    dependency:copy-dependencies >/dev/null 2>&1 || { cat $(KAFKA_LOG); exit 1; }
 	@touch $@
 
 # The tests that need a broker, against older ones too.
