@@ -48,12 +48,14 @@ static struct group *open_group(struct logstore *store, uint32_t number, struct 
     }
     struct head head = head_of(store);
     int flags = store->options.access == LOGSTORE_READ ? O_RDONLY : O_RDWR;
-    if (!offsets_open(&group->offsets, store->directory, &head, number, flags, error)) {
+    group->store = store;
+    group->number = number;
+    if (!offsets_open(&group->offsets, store->directory, &head, number, flags, error) ||
+        !group_members_open(group, &head, flags, error)) {
+        offsets_close(&group->offsets);
         free(group);
         return NULL;
     }
-    group->store = store;
-    group->number = number;
     pthread_mutex_init(&group->mutex, NULL);
     return group;
 }
@@ -117,6 +119,7 @@ static bool add_group(struct logstore *store, struct document *document, struct 
     snprintf(folder, sizeof folder, "group/%08x", number);
     bool done = fsio_make_folder(store->directory, folder, error) &&
                 offsets_create(store->directory, &head, number, error) &&
+                group_members_create(store->directory, &head, number, error) &&
                 fsio_sync_folder(store->directory, folder, error) &&
                 fsio_sync_folder(store->directory, "group", error);
     group_list_encode(list, &bytes);
@@ -172,6 +175,7 @@ void groups_free(struct logstore *store)
 {
     for (size_t i = 0; i < store->group_count; i++) {
         offsets_close(&store->groups[i]->offsets);
+        group_members_close(store->groups[i]);
         pthread_mutex_destroy(&store->groups[i]->mutex);
         free(store->groups[i]);
     }
@@ -259,12 +263,20 @@ static bool put_commit(struct group *group, const struct logstore_commit *commit
     return offsets_put(&group->offsets, &entry, commit->metadata, error);
 }
 
-/* What a commit waits for in the store's mode. */
-static bool settle(struct group *group, struct error *error)
+bool group_commit_wait(struct group *group, struct error *error)
 {
     if (group->store->options.fsync == LOGSTORE_FSYNC_ALWAYS)
         return sync_group(group, error);
     return store_sync_if_due(group->store, error);
+}
+
+/* Whoever commits from outside must not get in the way of members. */
+static bool check_empty(const struct group *group, struct error *error)
+{
+    if (group->membership.count == 0)
+        return true;
+    error_set(error, ERROR_CONFLICT, "the group has %u members: stop them first", group->membership.count);
+    return false;
 }
 
 bool logstore_commit(struct logstore *store, struct str name, const struct logstore_commit *commits,
@@ -275,12 +287,12 @@ bool logstore_commit(struct logstore *store, struct str name, const struct logst
     if (!store_check_writable(store, error) || !group_obtain(store, name, &group, error) ||
         !group_lock(group, error))
         return false;
-    bool done = true;
+    bool done = group_members_settle(group, now, error) && check_empty(group, error);
     for (size_t i = 0; done && i < count; i++)
         done = put_commit(group, &commits[i], now, error);
     group->unsynced = true;
     group_unlock(group);
-    return done && settle(group, error);
+    return done && group_commit_wait(group, error);
 }
 
 bool logstore_committed(struct logstore *store, struct str name, struct str topic, uint32_t partition,

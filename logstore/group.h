@@ -1,6 +1,7 @@
 #ifndef LOGSTORE_GROUP_H
 #define LOGSTORE_GROUP_H
 
+#include "logstore/membership.h"
 #include "logstore/offsets.h"
 #include "logstore/store.h"
 
@@ -10,7 +11,10 @@ struct group {
     uint32_t number;
     pthread_mutex_t mutex; /* held with the lock of the group; guards the rest */
     struct offsets offsets;
-    bool unsynced; /* commits of this process await the interval */
+    struct document members_document;
+    struct buf members_bytes;
+    struct membership membership; /* as read last */
+    bool unsynced;                /* commits of this process await the interval */
 };
 
 enum { GROUP_NAME_MAX = 32768 };
@@ -28,8 +32,36 @@ bool group_obtain(struct logstore *store, struct str name, struct group **group,
 bool group_lock(struct group *group, struct error *error);
 void group_unlock(struct group *group);
 
+/* --- group_members.c: the caller holds the lock, or only reads the store ----------------------------------
+ */
+
+/* Makes the document of a new group. */
+bool group_members_create(int directory, const struct head *head, uint32_t number, struct error *error);
+bool group_members_open(struct group *group, const struct head *head, int flags, struct error *error);
+void group_members_close(struct group *group);
+
+/* Brings group->membership up to date, without the members' slots. */
+bool group_members_load(struct group *group, struct error *error);
+
+/* Reads the members' last signs of life. */
+bool group_members_load_times(struct group *group, struct error *error);
+
+/* Writes down group->membership. */
+bool group_members_save(struct group *group, struct error *error);
+
+/* Loads, evicts members that are gone, begins a rebalance where partitions were added, ends one where all
+ * have joined; and writes that down. */
+bool group_members_settle(struct group *group, int64_t now, struct error *error);
+
+/* Writes down a member's sign of life. */
+bool group_member_touch(struct group *group, uint32_t number, int64_t last_poll, int64_t now,
+                        struct error *error);
+
 /* Syncs the commits that await the interval. */
 bool groups_sync(struct logstore *store, struct error *error);
+
+/* What a commit waits for in the store's mode; without the lock. */
+bool group_commit_wait(struct group *group, struct error *error);
 
 void groups_free(struct logstore *store);
 

@@ -213,6 +213,84 @@ bool logstore_commit(struct logstore *store, struct str group, const struct logs
 bool logstore_committed(struct logstore *store, struct str group, struct str topic, uint32_t partition,
                         int64_t *offset, struct error *error);
 
+/* --- members of groups ------------------------------------------------------------------------------------
+ */
+
+/*
+ * A consumer is a member of a group: each partition of the topics that it subscribed to is read by one
+ * member. When members come, go, or are gone without a word, and when partitions are added, the group
+ * rebalances: every member has to poll, then the next generation begins with a new assignment.
+ *
+ * There is no thread in the background: polling is what keeps a member alive. Whoever works longer on a
+ * record than the session timeout calls logstore_consumer_heartbeat() meanwhile.
+ *
+ * Read, process, commit: what was processed but not committed when a member dies is read once more by another
+ * one.
+ */
+struct logstore_consumer;
+
+enum logstore_assignor { LOGSTORE_ASSIGN_RANGE = 0, LOGSTORE_ASSIGN_ROUND_ROBIN };
+
+/* Where a group begins that has committed nothing, or whose offset retention has overtaken. */
+enum logstore_reset { LOGSTORE_RESET_EARLIEST = 0, LOGSTORE_RESET_LATEST };
+
+struct logstore_consumer_options {
+    struct str client_id;            /* for people to recognise it by; may be empty */
+    enum logstore_assignor assignor; /* the member that has been there longest decides */
+    enum logstore_reset reset;
+    int64_t session_timeout_ms;   /* without a sign of life for so long it is gone; 0: 45,000 */
+    int64_t max_poll_interval_ms; /* likewise without a poll; 0: 300,000 */
+};
+
+enum logstore_poll {
+    LOGSTORE_POLL_FAILED = 0,
+    LOGSTORE_POLL_RECORD,
+    LOGSTORE_POLL_NOTHING,   /* the time is over */
+    LOGSTORE_POLL_REBALANCE, /* partitions are about to be taken away: the last moment to commit. The next
+                                poll agrees to it */
+};
+
+/* A record's origin. */
+struct logstore_source {
+    struct str topic; /* valid as long as the record */
+    uint32_t partition;
+};
+
+/* Joins the group, which is made when it isn't there. Topics need not exist yet. `options` may be NULL. Used
+ * by one thread at a time, but for logstore_consumer_heartbeat(). ERROR_USAGE. */
+struct logstore_consumer *logstore_consumer_join(struct logstore *store, struct str group,
+                                                 const struct str *topics, size_t topic_count,
+                                                 const struct logstore_consumer_options *options,
+                                                 struct error *error);
+
+/* The next record of the partitions assigned, waiting up to `timeout_ms`. The record is valid until the next
+ * call for the consumer. A member that was evicted joins again by itself. */
+enum logstore_poll logstore_consumer_poll(struct logstore_consumer *consumer, int64_t timeout_ms,
+                                          struct logstore_record *record, struct logstore_source *source,
+                                          struct error *error);
+
+/* Commits what the polls have returned so far. ERROR_CONFLICT: the group has gone on to another generation
+ * meanwhile, or has evicted the member: what wasn't committed is read again, maybe by another one. */
+bool logstore_consumer_commit(struct logstore_consumer *consumer, struct error *error);
+
+/* Goes back, or on, to an offset of a partition that is assigned. ERROR_NOT_FOUND: it isn't. */
+bool logstore_consumer_seek(struct logstore_consumer *consumer, struct str topic, uint32_t partition,
+                            int64_t offset, struct error *error);
+
+/* A sign of life; from any thread. ERROR_CONFLICT: it is gone already, and the next poll will join again. */
+bool logstore_consumer_heartbeat(struct logstore_consumer *consumer, struct error *error);
+
+/* The generation that it is in, 0 while it waits for one, and the number of partitions assigned to it. */
+int64_t logstore_consumer_generation(const struct logstore_consumer *consumer);
+size_t logstore_consumer_assigned(const struct logstore_consumer *consumer);
+
+/* Leaves the group, so that the others needn't wait for the timeout; frees the consumer and sets *consumer to
+ * NULL, whether or not it succeeds. NULL is accepted. */
+bool logstore_consumer_leave(struct logstore_consumer **consumer, struct error *error);
+
+/* The same without leaving: for the others it looks as if the process had died. */
+void logstore_consumer_abandon(struct logstore_consumer **consumer);
+
 /* --- observing ----------------------------------------------------------------------------------------- */
 
 /*
@@ -249,7 +327,7 @@ enum logstore_group_state {
 };
 
 struct logstore_observed_member {
-    struct str id, client_id, host;
+    struct str id, client_id, host; /* valid until the next logstore_observe_groups() */
     int64_t session_timeout_ms, max_poll_interval_ms;
     uint32_t assigned; /* number of partitions */
 };
@@ -257,7 +335,8 @@ struct logstore_observed_member {
 struct logstore_observed_group {
     struct str name;
     enum logstore_group_state state; /* members past their session timeout count as gone */
-    int64_t generation;              /* rises by one with each rebalance; 0: never had a member */
+    int64_t generation;              /* rises by one with each rebalance; 0: never had a member; -1: can't be
+                                        read, as logstore_observe_commits() will tell */
     int64_t empty_since;             /* since when it has had no members; -1: it has some */
     const struct logstore_observed_member *members;
     size_t member_count;

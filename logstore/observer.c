@@ -2,6 +2,8 @@
 #include "logstore/group.h"
 #include "logstore/reader.h"
 
+#include "exporter/base/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -32,7 +34,8 @@ struct logstore_observer {
     size_t topic_count, partition_count, number_size;
 
     struct logstore_observed_group *groups;
-    size_t group_count;
+    struct logstore_observed_member *members; /* of all groups */
+    size_t group_count, member_count, member_capacity;
 
     struct logstore_observed_commit *commits;
     size_t commit_count, commit_capacity;
@@ -78,6 +81,7 @@ void logstore_observer_close(struct logstore_observer **observer)
     free(closing->partitions);
     free(closing->numbers);
     free(closing->groups);
+    free(closing->members);
     free(closing->commits);
     buf_free(&closing->slots);
     buf_free(&closing->scratch);
@@ -292,22 +296,103 @@ int64_t logstore_observe_offsets_retention_ms(const struct logstore_observer *ob
 /* --- groups ----------------------------------------------------------------------------------------------
  */
 
+static bool reserve_members(struct logstore_observer *observer, size_t count, struct error *error)
+{
+    if (count <= observer->member_capacity)
+        return true;
+    struct logstore_observed_member *members = realloc(observer->members, 2 * count * sizeof *members);
+    if (members == NULL) {
+        error_set(error, ERROR_MEMORY, "no memory to observe members");
+        return false;
+    }
+    observer->members = members;
+    observer->member_capacity = 2 * count;
+    return true;
+}
+
+/* Notes those members that aren't gone. Their array may still move, so for now the group tells only how many.
+ */
+static bool note_members(struct logstore_observer *observer, const struct membership *membership, int64_t now,
+                         size_t *alive, struct error *error)
+{
+    *alive = 0;
+    if (!reserve_members(observer, observer->member_count + membership->count, error))
+        return false;
+    for (uint32_t i = 0; i < membership->count; i++) {
+        const struct member *member = &membership->members[i];
+        if (member_is_gone(member, now))
+            continue;
+        observer->members[observer->member_count++] = (struct logstore_observed_member){
+            .id = member->id,
+            .client_id = member->client_id,
+            .host = member->host,
+            .session_timeout_ms = member->session_timeout_ms,
+            .max_poll_interval_ms = member->max_poll_interval_ms,
+            .assigned = member_assigned(member),
+        };
+        ++*alive;
+    }
+    return true;
+}
+
+/* When the last of them was gone, as nobody has written it down yet. */
+static int64_t last_gone(const struct membership *membership)
+{
+    int64_t last = 0;
+    for (uint32_t i = 0; i < membership->count; i++) {
+        const struct member *member = &membership->members[i];
+        int64_t by_session = member->last_heartbeat + member->session_timeout_ms;
+        int64_t by_poll = member->last_poll + member->max_poll_interval_ms;
+        int64_t gone = by_session < by_poll ? by_session : by_poll;
+        last = gone > last ? gone : last;
+    }
+    return last;
+}
+
+static bool observe_group(struct logstore_observer *observer, const struct group_name *name, int64_t now,
+                          struct logstore_observed_group *observed, struct error *error)
+{
+    struct group *group;
+    if (!group_by_number(observer->store, name->number, &group, error))
+        return false;
+    offsets_locked(&group->offsets); /* others write, though there is no lock */
+    if (!group_members_load(group, error) || !group_members_load_times(group, error) ||
+        !note_members(observer, &group->membership, now, &observed->member_count, error))
+        return false;
+    const struct membership *membership = &group->membership;
+    bool empty = observed->member_count == 0;
+    observed->state = empty ? LOGSTORE_GROUP_EMPTY : membership->state;
+    observed->generation = membership->generation;
+    if (empty)
+        observed->empty_since = membership->count == 0 ? membership->since : last_gone(membership);
+    return true;
+}
+
 bool logstore_observe_groups(struct logstore_observer *observer,
                              const struct logstore_observed_group **groups, size_t *count,
                              struct error *error)
 {
     if (!is_entered(observer, error))
         return false;
-    observer->group_count = 0;
+    observer->group_count = observer->member_count = 0;
     pthread_mutex_lock(&observer->store->mutex);
     bool done = groups_refresh(observer->store, error);
     pthread_mutex_unlock(&observer->store->mutex);
     const struct group_list *list = &observer->store->group_list;
+    int64_t now = clock_wall_ms();
     if (!done || !reserve((void **)&observer->groups, list->count, sizeof *observer->groups, error))
         return false;
-    for (uint32_t i = 0; i < list->count; i++)
-        observer->groups[i] =
-            (struct logstore_observed_group){.name = list->groups[i].name, .empty_since = -1};
+    for (uint32_t i = 0; i < list->count; i++) {
+        struct logstore_observed_group *observed = &observer->groups[i];
+        *observed = (struct logstore_observed_group){
+            .name = list->groups[i].name, .generation = -1, .empty_since = -1};
+        struct error ignored = {0}; /* logstore_observe_commits() tells of a group that can't be read */
+        (void)observe_group(observer, &list->groups[i], now, observed, &ignored);
+        error_clear(&ignored);
+    }
+    const struct logstore_observed_member *next = observer->members;
+    for (uint32_t i = 0; i < list->count; next += observer->groups[i++].member_count)
+        observer->groups[i].members = next;
     observer->group_count = list->count;
     *groups = observer->groups;
     *count = observer->group_count;
@@ -344,6 +429,8 @@ static bool find_topic(struct logstore_observer *observer, uint32_t number, uint
 static void note_commit(void *context, uint32_t slot, const struct offsets_entry *entry)
 {
     struct logstore_observer *observer = context;
+    if (entry->identity >> 32 == 0)
+        return; /* a member's heartbeat */
     uint32_t topic, partition = (uint32_t)entry->identity;
     (void)slot;
     if (!find_topic(observer, (uint32_t)(entry->identity >> 32), &topic) ||
