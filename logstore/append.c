@@ -1,4 +1,4 @@
-#include "logstore/store.h"
+#include "logstore/maintain.h"
 
 #include "exporter/base/clock.h"
 
@@ -59,6 +59,8 @@ static bool append(struct logstore *store, const struct partition_view *view,
                 batch_encode(batches, records, count, (size_t)view->config.max_message_bytes, now, error) &&
                 partition_append(partition, &view->config, batches, count, now, first_offset, error);
     give_back(store, batches);
+    if (done && partition_take_rolled(partition))
+        maintain_after_roll(partition, &view->config);
     return done;
 }
 

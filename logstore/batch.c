@@ -71,6 +71,12 @@ bool batch_body_whole(const struct batch *batch, const uint8_t *bytes)
     return crc32c(0, bytes + BATCH_HEADER_SIZE, batch->length - BATCH_HEADER_SIZE) == batch->body_crc;
 }
 
+void batch_seal(uint8_t *bytes, struct batch *batch)
+{
+    batch->body_crc = crc32c(0, bytes + BATCH_HEADER_SIZE, batch->length - BATCH_HEADER_SIZE);
+    batch_encode_header(bytes, batch);
+}
+
 void batch_encode_end(uint8_t bytes[BATCH_HEADER_SIZE], int64_t next_base, int64_t max_timestamp,
                       uint32_t chain)
 {
@@ -202,8 +208,7 @@ static size_t encode_one(struct buf *bytes, const struct logstore_record *record
     batch.length = (uint32_t)(bytes->length - start);
     batch.records = (uint32_t)used;
     batch.span = (uint32_t)(used - 1);
-    batch.body_crc = crc32c(0, header + BATCH_HEADER_SIZE, batch.length - BATCH_HEADER_SIZE);
-    batch_encode_header(header, &batch);
+    batch_seal(header, &batch);
     return used;
 }
 

@@ -44,6 +44,9 @@ void batch_encode_end(uint8_t bytes[BATCH_HEADER_SIZE], int64_t next_base, int64
 /* Writes the header anew; returns its CRC. */
 uint32_t batch_encode_header(uint8_t bytes[BATCH_HEADER_SIZE], const struct batch *batch);
 
+/* Writes the header in front of a finished body, with the body's checksum. */
+void batch_seal(uint8_t *bytes, struct batch *batch);
+
 /* False when the bytes are no header; a true one still needs its body checked. */
 bool batch_decode_header(const uint8_t bytes[BATCH_HEADER_SIZE], struct batch *batch);
 

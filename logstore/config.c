@@ -2,6 +2,7 @@
 
 #include "exporter/base/str.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 /* Each value once: name, place, default and range. */
@@ -69,10 +70,9 @@ static bool parse_number(struct str text, int64_t *number)
     if (strspn(digits, "-0123456789") != text.length)
         return false;
     char *end;
-    long long parsed =
-        strtoll(digits, &end, 10); /* what is too large is held within the type, and out of range */
-    *number = parsed;
-    return *end == '\0' && end != digits;
+    errno = 0;
+    *number = strtoll(digits, &end, 10);
+    return errno == 0 && *end == '\0' && end != digits;
 }
 
 static bool set_cleanup(struct logstore_config *config, struct str value, struct error *error)

@@ -192,6 +192,20 @@ enum logstore_read logstore_read(struct logstore_reader *reader, struct logstore
 int64_t logstore_reader_offset(const struct logstore_reader *reader);
 void logstore_reader_seek(struct logstore_reader *reader, int64_t offset);
 
+/* --- looking after the log ---------------------------------------------------------------------------------
+ */
+
+/* Without a server, appends that fill a segment also do what follows for their partition. */
+
+/* Deletes the segments that retention.ms and retention.bytes no longer keep, where cleanup.policy has
+ * `delete`; the active one as well when all of its records are older. ERROR_NOT_FOUND. */
+bool logstore_retain(struct logstore *store, struct str topic, struct error *error);
+
+/* Keeps only the latest record of each key in all segments but the active one, where cleanup.policy has
+ * `compact` and min.compaction.lag.ms is over; tombstones stay for delete.retention.ms. Offsets don't change.
+ * ERROR_NOT_FOUND. */
+bool logstore_compact(struct logstore *store, struct str topic, struct error *error);
+
 /* --- groups -------------------------------------------------------------------------------------------- */
 
 enum { LOGSTORE_METADATA_MAX = 4096 };

@@ -285,6 +285,8 @@ static bool assign_range(struct membership *membership, const struct topic *topi
     uint32_t takers = 0, first = 0;
     for (uint32_t i = 0; i < membership->count; i++)
         takers += wants(&membership->members[i], topic->name);
+    if (takers == 0)
+        return true;
     for (uint32_t i = 0, taker = 0; i < membership->count; i++) {
         struct member *member = &membership->members[i];
         if (!wants(member, topic->name))

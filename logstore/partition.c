@@ -149,7 +149,16 @@ static bool prepare_segment(struct partition *partition, const struct logstore_c
         return false;
     if (!must_roll(slot, config, length, now))
         return true;
+    partition->rolled = true;
     return end_segment(partition, slot, error) && begin_segment(partition, slot, error);
+}
+
+bool partition_roll(struct partition *partition, struct slot *slot, struct error *error)
+{
+    if (slot->segment < 0 || slot->position == HEAD_SIZE)
+        return true;
+    return open_active(partition, slot, error) && end_segment(partition, slot, error) &&
+           begin_segment(partition, slot, error);
 }
 
 /* Room ahead of what is written, in steps that double as the segment grows. It holds the batch, and the
@@ -262,6 +271,15 @@ bool partition_append(struct partition *partition, const struct logstore_config 
     if (done && first_offset != NULL)
         *first_offset = first;
     return done;
+}
+
+bool partition_take_rolled(struct partition *partition)
+{
+    pthread_mutex_lock(&partition->append_mutex);
+    bool rolled = partition->rolled;
+    partition->rolled = false;
+    pthread_mutex_unlock(&partition->append_mutex);
+    return rolled;
 }
 
 /* --- syncing ---------------------------------------------------------------------------------------------

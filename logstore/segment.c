@@ -12,6 +12,7 @@
 enum { NAME_SIZE = 96, BASE_DIGITS = 20 };
 
 static const char LOG_SUFFIX[] = ".log", INDEX_SUFFIX[] = ".index";
+static const char NEW_LOG_SUFFIX[] = ".log.new", NEW_INDEX_SUFFIX[] = ".index.new";
 
 /* The folder's name; with a base, a file's. */
 static void folder_name(char name[NAME_SIZE], const struct segment_place *place)
@@ -64,29 +65,65 @@ static bool make_folders(const struct segment_place *place, bool last, struct er
                      fsio_sync_folder(place->directory, topic, error));
 }
 
-bool segment_create(struct segment *segment, const struct segment_place *place, int64_t base, bool last,
-                    struct error *error)
+static bool create_files(struct segment *segment, const struct segment_place *place, int64_t base,
+                         const char *log_suffix, const char *index_suffix, bool compacted,
+                         struct error *error)
 {
     uint64_t instance;
     uint32_t unused;
-    char folder[NAME_SIZE];
     *segment = SEGMENT_CLOSED;
-    folder_name(folder, place);
-    if (!fsio_random(&instance, sizeof instance, error) || !make_folders(place, last, error))
+    if (!fsio_random(&instance, sizeof instance, error))
         return false;
-    instance &= ~(uint64_t)1;
+    instance = compacted ? instance | 1 : instance & ~(uint64_t)1;
     struct head log = head_of(place, HEAD_SEGMENT, base, instance);
     struct head index = head_of(place, HEAD_INDEX, base, instance);
-    if (!create_file(&segment->index, place, INDEX_SUFFIX, &index, &unused, error) ||
-        !create_file(&segment->log, place, LOG_SUFFIX, &log, &segment->head_crc, error) ||
-        (last && (!fsio_sync(&segment->log, error) || !fsio_sync_folder(place->directory, folder, error)))) {
+    if (!create_file(&segment->index, place, index_suffix, &index, &unused, error) ||
+        !create_file(&segment->log, place, log_suffix, &log, &segment->head_crc, error)) {
         segment_close(segment);
         return false;
     }
     segment->base = base;
     segment->instance = instance;
     segment->made = log.made;
+    segment->compacted = compacted;
     return true;
+}
+
+bool segment_create(struct segment *segment, const struct segment_place *place, int64_t base, bool last,
+                    struct error *error)
+{
+    char folder[NAME_SIZE];
+    folder_name(folder, place);
+    *segment = SEGMENT_CLOSED;
+    if (!make_folders(place, last, error) ||
+        !create_files(segment, place, base, LOG_SUFFIX, INDEX_SUFFIX, false, error))
+        return false;
+    if (!last || (fsio_sync(&segment->log, error) && fsio_sync_folder(place->directory, folder, error)))
+        return true;
+    segment_close(segment);
+    return false;
+}
+
+bool segment_create_replacement(struct segment *segment, const struct segment_place *place, int64_t base,
+                                struct error *error)
+{
+    return create_files(segment, place, base, NEW_LOG_SUFFIX, NEW_INDEX_SUFFIX, true, error);
+}
+
+/* The log first: an index of another instance is left aside. */
+bool segment_replace(const struct segment *replacement, const struct segment_place *place,
+                     struct error *error)
+{
+    char folder[NAME_SIZE], new_log[NAME_SIZE], log[NAME_SIZE], new_index[NAME_SIZE], index[NAME_SIZE];
+    folder_name(folder, place);
+    file_name(new_log, place, replacement->base, NEW_LOG_SUFFIX);
+    file_name(log, place, replacement->base, LOG_SUFFIX);
+    file_name(new_index, place, replacement->base, NEW_INDEX_SUFFIX);
+    file_name(index, place, replacement->base, INDEX_SUFFIX);
+    return fsio_sync(&replacement->log, error) && fsio_sync(&replacement->index, error) &&
+           fsio_rename(place->directory, new_log, log, error) &&
+           fsio_rename(place->directory, new_index, index, error) &&
+           fsio_sync_folder(place->directory, folder, error);
 }
 
 static bool open_file(struct file *file, const struct segment_place *place, const char *suffix, int flags,
@@ -276,6 +313,21 @@ bool segment_check_header(const struct segment *segment, uint64_t position, uint
         return false;
     }
     return true;
+}
+
+bool segment_read_end(const struct segment *segment, uint64_t *position, struct batch *end,
+                      struct error *error)
+{
+    uint64_t size;
+    if (!fsio_size(&segment->log, &size, error))
+        return false;
+    *position = segment_seek_offset(segment, INT64_MAX, size);
+    for (;; *position += end->length) {
+        if (!segment_read_header(segment, *position, size, -1, end, error))
+            return false;
+        if (end->flags & BATCH_END_OF_SEGMENT)
+            return true;
+    }
 }
 
 /* --- index -----------------------------------------------------------------------------------------------

@@ -30,6 +30,15 @@ enum { INDEX_INTERVAL = 32768 };
 bool segment_create(struct segment *segment, const struct segment_place *place, int64_t base, bool last,
                     struct error *error);
 
+/* Begins the file that is to replace a segment after compaction; made by segment_replace() what it stands
+ * for. */
+bool segment_create_replacement(struct segment *segment, const struct segment_place *place, int64_t base,
+                                struct error *error);
+
+/* Syncs the replacement and puts it in the segment's place; who has the old one open can go on reading it. */
+bool segment_replace(const struct segment *replacement, const struct segment_place *place,
+                     struct error *error);
+
 /* Opens a segment that is there; `flags`: O_RDWR or O_RDONLY. ERROR_NOT_FOUND. */
 bool segment_open(struct segment *segment, const struct segment_place *place, int64_t base, int flags,
                   struct error *error);
@@ -49,6 +58,10 @@ int64_t segment_among(const int64_t *bases, size_t count, int64_t offset);
  * `expected`, the offset that follows the batch before, or reaches beyond `limit`. expected -1: any. */
 bool segment_read_header(const struct segment *segment, uint64_t position, uint64_t limit, int64_t expected,
                          struct batch *batch, struct error *error);
+
+/* Reads the header that ends a full segment; *position is its own. */
+bool segment_read_end(const struct segment *segment, uint64_t *position, struct batch *end,
+                      struct error *error);
 
 /* The last two of these checks, for a header that is read already. */
 bool segment_check_header(const struct segment *segment, uint64_t position, uint64_t limit, int64_t expected,

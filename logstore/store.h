@@ -48,6 +48,7 @@ struct partition {
     struct segment segment;       /* the active one as far as this process knows, or closed */
     uint64_t allocated;           /* how far its file has room for certain */
     bool unsynced;                /* records of this process await the interval */
+    bool rolled;                  /* a segment has become full: retention and compaction are due */
 };
 
 /* --- store.c: opening, topics --------------------------------------------------------------------------- */
@@ -94,10 +95,17 @@ bool store_refresh(struct logstore *store, struct error *error);
 
 struct segment_place partition_place(const struct partition *partition);
 
+/* Ends the active segment, if it holds anything, and begins another one; the caller holds the append lock and
+ * writes the slot. */
+bool partition_roll(struct partition *partition, struct slot *slot, struct error *error);
+
 /* Appends encoded batches of `count` records; returns once they are as durable as the store's mode promises.
  */
 bool partition_append(struct partition *partition, const struct logstore_config *config, struct buf *batches,
                       size_t count, int64_t now, int64_t *first_offset, struct error *error);
+
+/* Whether a segment has become full since this was asked last. */
+bool partition_take_rolled(struct partition *partition);
 
 /* Waits until the records below `offset` are on the disk and shown to readers. */
 bool partition_sync(struct partition *partition, int64_t offset, struct error *error);

@@ -244,6 +244,20 @@ static bool remove_partition(int directory, uint32_t topic, uint32_t partition, 
     return !removal.failed && fsio_remove(directory, folder, AT_REMOVEDIR, error);
 }
 
+/* Waits for whoever may be compacting it. */
+static bool delete_partition(const struct change *change, const struct topic *topic, uint32_t partition,
+                             struct error *error)
+{
+    uint32_t index = topic_slot(topic, partition);
+    uint64_t position = slot_lock_position(index, SLOT_LOCK_MAINTENANCE);
+    if (!fsio_lock(&change->partitions, position, error))
+        return false;
+    bool done = free_slot(change, index, topic->number, error) &&
+                remove_partition(change->store->directory, topic->number, partition, error);
+    fsio_unlock(&change->partitions, position);
+    return done;
+}
+
 /* The topic is out of the catalog already, so what is left over after a failure here disturbs nobody. */
 static bool delete_topic(struct change *change, struct topic *topic, struct error *error)
 {
@@ -253,8 +267,7 @@ static bool delete_topic(struct change *change, struct topic *topic, struct erro
     catalog_remove(&change->catalog, topic);
     bool done = change_commit(change, error);
     for (uint32_t partition = 0; done && partition < gone.partitions; partition++)
-        done = free_slot(change, topic_slot(&gone, partition), gone.number, error) &&
-               remove_partition(change->store->directory, gone.number, partition, error);
+        done = delete_partition(change, &gone, partition, error);
     snprintf(folder, sizeof folder, "topic/%08x", gone.number);
     done = done && fsio_remove(change->store->directory, folder, AT_REMOVEDIR, error);
     topic_runs_free(&gone);

@@ -11,6 +11,7 @@ static struct logstore *store_with_topic(uint32_t partitions, int64_t segment_by
     struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
     struct logstore_config config = logstore_config_default();
     config.segment_bytes = segment_bytes;
+    config.retention_ms = -1; /* the timestamps are of 1970 */
     MUST(logstore_topic_create(store, TOPIC, partitions, &config, &error));
     return store;
 }
@@ -129,6 +130,7 @@ static void test_a_large_append_is_split(void **state)
     struct logstore *store = store_with_topic(1, 65536);
     struct logstore_config config = logstore_config_default();
     config.segment_bytes = 65536;
+    config.retention_ms = -1;
     config.max_message_bytes = 4096;
     MUST(logstore_topic_alter(store, TOPIC, &config, &error));
     append_numbers(store, 0, 20000);

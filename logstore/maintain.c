@@ -1,0 +1,96 @@
+#include "logstore/maintain.h"
+
+#include "exporter/base/clock.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+
+bool maintenance_refresh(struct maintenance *maintenance, struct error *error)
+{
+    size_t count;
+    if (!partition_lock(maintenance->partition, &maintenance->slot, error))
+        return false;
+    partition_unlock(maintenance->partition);
+    free(maintenance->bases);
+    maintenance->bases = NULL;
+    if (!segment_list(&maintenance->place, &maintenance->bases, &count, error))
+        return false;
+    for (maintenance->sealed = 0; maintenance->bases != NULL && maintenance->sealed < count;
+         maintenance->sealed++)
+        if (maintenance->bases[maintenance->sealed] >= maintenance->slot.segment)
+            break;
+    return true;
+}
+
+/* Takes the lock; *locked says whether it has got it, which is certain when it may wait. */
+static bool begin(struct maintenance *maintenance, struct partition *partition,
+                  const struct logstore_config *config, bool wait, bool *locked, struct error *error)
+{
+    uint64_t position = slot_lock_position(partition->slot, SLOT_LOCK_MAINTENANCE);
+    *maintenance = (struct maintenance){
+        .partition = partition,
+        .config = *config,
+        .place = partition_place(partition),
+        .lock = FILE_CLOSED,
+        .now = clock_wall_ms(),
+    };
+    *locked = wait;
+    return fsio_open(&maintenance->lock, partition->store->directory, "partitions", O_RDWR, error) &&
+           (wait ? fsio_lock(&maintenance->lock, position, error)
+                 : fsio_try_lock(&maintenance->lock, position, locked, error)) &&
+           (!*locked || maintenance_refresh(maintenance, error));
+}
+
+static void end(struct maintenance *maintenance)
+{
+    fsio_close(&maintenance->lock);
+    free(maintenance->bases);
+}
+
+void maintain_after_roll(struct partition *partition, const struct logstore_config *config)
+{
+    struct maintenance maintenance;
+    struct error ignored = {0};
+    bool locked;
+    if (begin(&maintenance, partition, config, false, &locked, &ignored) && locked) {
+        if (retain_partition(&maintenance, false, &ignored))
+            (void)compact_partition(&maintenance, false, &ignored);
+    }
+    end(&maintenance);
+    error_clear(&ignored);
+}
+
+/* Does the work on all partitions of a topic, waiting for each. */
+static bool each_partition(struct logstore *store, struct str topic,
+                           bool (*work)(struct maintenance *maintenance, bool thoroughly,
+                                        struct error *error),
+                           struct error *error)
+{
+    struct partition_view view;
+    bool done = store_check_writable(store, error) && store_find(store, topic, 0, &view, error);
+    uint32_t partitions = done ? view.partitions : 0;
+    for (uint32_t i = 0; done && i < partitions; i++) {
+        struct maintenance maintenance;
+        bool locked;
+        struct partition *partition =
+            store_find(store, topic, i, &view, error) ? store_partition(store, &view, error) : NULL;
+        if (partition == NULL)
+            return false;
+        done = begin(&maintenance, partition, &view.config, true, &locked, error) &&
+               work(&maintenance, true, error);
+        end(&maintenance);
+        if (!done)
+            error_wrap(error, "partition %u", i);
+    }
+    return done;
+}
+
+bool logstore_retain(struct logstore *store, struct str topic, struct error *error)
+{
+    return each_partition(store, topic, retain_partition, error);
+}
+
+bool logstore_compact(struct logstore *store, struct str topic, struct error *error)
+{
+    return each_partition(store, topic, compact_partition, error);
+}
