@@ -87,7 +87,7 @@ class Node:
         if self.cluster.zookeeper:
             return
         code, output, errors = processes.run(
-            _java(self.cluster.kafka, "kafka.tools.StorageTool", "format", "-t", self.cluster.id, "-c", self.properties)
+            _java(self.cluster.kafka, "kafka.tools.StorageTool", "format", f"--cluster-id={self.cluster.id}", "-c", self.properties)
         )
         if code != 0:
             raise RuntimeError(f"Kafka's storage can't be formatted:\n{(output + errors).decode(errors='replace')}")
