@@ -1,0 +1,193 @@
+#include "collectors/kafka/client.h"
+
+#include "exporter/base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct kafka_client {
+    rd_kafka_t *handle;
+    char *complaint; /* owned; the last error that the client reported of itself, or NULL */
+};
+
+/* Properties that would make the collector do something else than observe, or observe something else. */
+static const struct refused {
+    const char *name, *reason;
+} refused_properties[] = {
+    {"bootstrap.servers", "it is the source's address"},
+    {"metadata.broker.list", "it is the source's address"},
+    {"isolation.level", "both ends of a partition are observed"},
+    {"group.id", "the collector joins no group"},
+    {"group.instance.id", "the collector joins no group"},
+    {"enable.auto.commit", "the collector commits nothing"},
+    {"enable.auto.offset.store", "the collector commits nothing"},
+    {"allow.auto.create.topics", "the collector makes no topics"},
+    {"transactional.id", "the collector writes nothing"},
+    {"enable.idempotence", "the collector writes nothing"},
+    {"enabled_events", "the collector handles events itself"},
+    {"log.queue", "the collector handles logs itself"},
+    {"log.thread.name", "the collector handles logs itself"},
+    {"opaque", "it can only be set by a program"},
+    {"default_topic_conf", "it can only be set by a program"},
+};
+
+/* What every client is given before the user's properties, which may replace the first few. */
+static const char *const own_properties[][2] = {
+    {"client.id", "tidemark"},
+    {"reconnect.backoff.max.ms", "2000"},
+    {"allow.auto.create.topics", "false"},
+    {"enable.auto.commit", "false"},
+    {"enable.auto.offset.store", "false"},
+    /* Never joined. But without a group, librdkafka 2.0.2 follows a null pointer when a broker answers that
+     * it is no longer the coordinator of the group that was asked about. */
+    {"group.id", "tidemark"},
+};
+
+static bool is_refused(const char *name, struct error *error)
+{
+    const size_t count = sizeof refused_properties / sizeof *refused_properties;
+    const struct refused *refused = refused_properties;
+    while (refused < refused_properties + count && strcmp(refused->name, name) != 0)
+        refused++;
+    if (refused < refused_properties + count)
+        error_set(error, ERROR_USAGE, "property \"%s\" can't be set: %s", name, refused->reason);
+    else if (strlen(name) > 3 && strcmp(name + strlen(name) - 3, "_cb") == 0)
+        error_set(error, ERROR_USAGE, "property \"%s\" can't be set: it can only be set by a program", name);
+    else
+        return false;
+    return true;
+}
+
+static bool set_property(rd_kafka_conf_t *conf, const char *name, const char *value, struct error *error)
+{
+    char text[512];
+    if (rd_kafka_conf_set(conf, name, value, text, sizeof text) == RD_KAFKA_CONF_OK)
+        return true;
+    error_set(error, ERROR_USAGE, "property \"%s\": %s", name, text);
+    return false;
+}
+
+static bool set_properties(rd_kafka_conf_t *conf, const struct source_config *config,
+                           enum kafka_isolation isolation, struct error *error)
+{
+    for (size_t i = 0; i < sizeof own_properties / sizeof *own_properties; i++)
+        if (!set_property(conf, own_properties[i][0], own_properties[i][1], error))
+            return false;
+    for (size_t i = 0; i < config->property_count; i++) {
+        const struct source_property *property = &config->properties[i];
+        if (is_refused(property->name, error) || !set_property(conf, property->name, property->value, error))
+            return false;
+    }
+    const char *level = isolation == KAFKA_READ_COMMITTED ? "read_committed" : "read_uncommitted";
+    return set_property(conf, "bootstrap.servers", config->address, error) &&
+           set_property(conf, "isolation.level", level, error);
+}
+
+/* Called by rd_kafka_poll(), in the collector's thread. */
+static void note_complaint(rd_kafka_t *handle, int code, const char *reason, void *opaque)
+{
+    struct kafka_client *client = opaque;
+    (void)handle;
+    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && client->complaint != NULL)
+        return; /* the one before says why */
+    free(client->complaint);
+    client->complaint = mem_copy_text(reason);
+}
+
+/* librdkafka would write to standard error. What it says there, it says in errors too. */
+static void ignore_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
+{
+    (void)handle, (void)level, (void)facility, (void)text;
+}
+
+struct kafka_client *kafka_client_new(const struct source_config *config, enum kafka_isolation isolation,
+                                      struct error *error)
+{
+    char text[512];
+    struct kafka_client *client = MEM_NEW(struct kafka_client);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_conf_set_opaque(conf, client);
+    rd_kafka_conf_set_error_cb(conf, note_complaint);
+    rd_kafka_conf_set_log_cb(conf, ignore_log);
+    if (set_properties(conf, config, isolation, error)) {
+        client->handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
+        if (client->handle != NULL)
+            return client;
+        error_set(error, ERROR_USAGE, "the properties don't fit together: %s", text);
+    }
+    rd_kafka_conf_destroy(conf);
+    free(client);
+    return NULL;
+}
+
+void kafka_client_free(struct kafka_client **client)
+{
+    if (*client == NULL)
+        return;
+    rd_kafka_destroy_flags((*client)->handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    free((*client)->complaint);
+    free(*client);
+    *client = NULL;
+}
+
+rd_kafka_t *kafka_client_handle(const struct kafka_client *client)
+{
+    return client->handle;
+}
+
+bool kafka_is_silence(rd_kafka_resp_err_t code)
+{
+    switch ((int)code) {
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT_QUEUE:
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+    case RD_KAFKA_RESP_ERR__WAIT_COORD:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool kafka_is_stale(rd_kafka_resp_err_t code)
+{
+    switch ((int)code) {
+    case RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH:
+    case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+    case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR__DESTROY:
+        return true;
+    default:
+        return kafka_is_silence(code);
+    }
+}
+
+static enum error_code error_code_of(rd_kafka_resp_err_t code)
+{
+    switch ((int)code) {
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+        return ERROR_DENIED;
+    case RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE:
+    case RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION:
+        return ERROR_UNSUPPORTED;
+    default:
+        return ERROR_UNAVAILABLE;
+    }
+}
+
+void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, struct error *error)
+{
+    rd_kafka_poll(client->handle, 0); /* brings the complaints */
+    if (kafka_is_silence(code) && client->complaint != NULL)
+        error_set(error, error_code_of(code), "%s (%s)", rd_kafka_err2str(code), client->complaint);
+    else
+        error_set(error, error_code_of(code), "%s", rd_kafka_err2str(code));
+}

@@ -1,0 +1,38 @@
+#ifndef TIDEMARK_KAFKA_CLIENT_H
+#define TIDEMARK_KAFKA_CLIENT_H
+
+#include "collectors/collector.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+
+/* A librdkafka client and what it last complained about. One thread at a time, but for librdkafka's own. */
+struct kafka_client;
+
+/* What the client takes for the end of a partition (KIP-98). */
+enum kafka_isolation {
+    KAFKA_READ_UNCOMMITTED, /* the high watermark */
+    KAFKA_READ_COMMITTED,   /* the last stable offset */
+};
+
+/* Makes a client; doesn't wait for the cluster. NULL: a property can't be used; the error names it. */
+struct kafka_client *kafka_client_new(const struct source_config *config, enum kafka_isolation isolation,
+                                      struct error *error);
+
+/* Ends the client without waiting for the cluster; sets *client to NULL. NULL is accepted. */
+void kafka_client_free(struct kafka_client **client);
+
+rd_kafka_t *kafka_client_handle(const struct kafka_client *client);
+
+/* Sets the error to what a code of librdkafka or Kafka means and, where no broker can be reached, what the
+ * client last complained about, which is nearer to the cause. The caller wraps it with what it was doing. */
+void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, struct error *error);
+
+/* Whether the code means that nobody answered: there is no use in asking the same broker again now. */
+bool kafka_is_silence(rd_kafka_resp_err_t code);
+
+/* Whether the code means that the client's view of the cluster is out of date, in a way that it doesn't
+ * always notice by itself: it should be replaced before the next poll. */
+bool kafka_is_stale(rd_kafka_resp_err_t code);
+
+#endif

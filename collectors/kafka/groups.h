@@ -1,0 +1,29 @@
+#ifndef TIDEMARK_KAFKA_GROUPS_H
+#define TIDEMARK_KAFKA_GROUPS_H
+
+#include "collectors/kafka/poll.h"
+
+/* What is kept of a group from one poll to the next. */
+struct kafka_group {
+    char *name;       /* owned */
+    bool is_dead;     /* this poll's list says so */
+    bool is_silent;   /* its coordinator did not answer in this poll */
+    bool has_orphans; /* it has commits on partitions that don't exist */
+    uint32_t *known;  /* owned; the partitions that it has committed on, as indexes, ascending */
+    size_t known_count;
+    size_t positions; /* how many the cluster told of when it was asked for all, unwanted ones too */
+};
+
+/* Sorted by name: the index here is the index in the snapshot. */
+struct kafka_groups {
+    struct kafka_group *items; /* owned */
+    size_t count;
+};
+
+void kafka_groups_free(struct kafka_groups *groups);
+
+/* Lists the cluster's groups, adds those to the snapshot that the filter passes, and describes them (state
+ * and members) in one call. `groups` is what the last poll left there, and becomes what this one found. */
+bool kafka_read_groups(struct kafka_poll *poll, struct kafka_groups *groups, struct error *error);
+
+#endif

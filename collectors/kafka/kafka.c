@@ -1,0 +1,128 @@
+#include "collectors/kafka/kafka.h"
+
+#include "collectors/kafka/commits.h"
+#include "collectors/kafka/offsets.h"
+#include "exporter/base/clock.h"
+#include "exporter/base/mem.h"
+
+#include <stdlib.h>
+
+struct collector {
+    const struct source_config *config;
+    struct kafka_client *client; /* NULL: to be made by the next poll */
+    struct kafka_layout layout;
+    struct kafka_groups groups;
+    uint64_t polls;
+    uint64_t topics_gone; /* since the client was made */
+};
+
+/* librdkafka keeps a handle of each topic that it was ever asked about. */
+enum { TOPICS_GONE_MOST = 1000 };
+
+static void kafka_close(struct collector **collector)
+{
+    if (*collector == NULL)
+        return;
+    kafka_client_free(&(*collector)->client);
+    kafka_layout_free(&(*collector)->layout);
+    kafka_groups_free(&(*collector)->groups);
+    free(*collector);
+    *collector = NULL;
+}
+
+static struct collector *kafka_open(const struct source_config *config, struct error *error)
+{
+    struct collector *collector = MEM_NEW(struct collector);
+    collector->config = config;
+    collector->client = kafka_client_new(config, KAFKA_READ_UNCOMMITTED, error);
+    if (collector->client == NULL)
+        kafka_close(&collector);
+    return collector;
+}
+
+/* Notes how long the stage took that ends now, and begins the next. */
+static void end_stage(struct kafka_poll *poll, enum poll_stage stage, int64_t *begun_us)
+{
+    int64_t now = clock_monotonic_us();
+    poll->report->duration_us[stage] += now - *begun_us;
+    *begun_us = now;
+}
+
+/* Counts the failure of the stage as a whole, unless it succeeded. */
+static bool is_done(struct kafka_poll *poll, enum poll_stage stage, bool done)
+{
+    poll->report->errors[stage] += !done;
+    return done;
+}
+
+static bool read_offsets(struct collector *collector, struct kafka_poll *poll, struct kafka_lister *lister,
+                         struct error *error)
+{
+    int64_t begun = clock_monotonic_us();
+    bool done = is_done(poll, STAGE_START_OFFSETS, kafka_list_starts(lister, error));
+    end_stage(poll, STAGE_START_OFFSETS, &begun);
+    if (!done)
+        return false;
+    done = is_done(poll, STAGE_GROUPS, kafka_read_groups(poll, &collector->groups, error));
+    end_stage(poll, STAGE_GROUPS, &begun);
+    if (!done)
+        return false;
+    int64_t first_commit = begun;
+    kafka_read_commits(poll, &collector->layout, &collector->groups, collector->polls);
+    end_stage(poll, STAGE_COMMITS, &begun);
+    done = is_done(poll, STAGE_END_OFFSETS, kafka_list_ends(lister, error));
+    end_stage(poll, STAGE_END_OFFSETS, &begun);
+    poll->snapshot->skew_ms = (begun - first_commit + 999) / 1000;
+    return done;
+}
+
+static bool observe(struct collector *collector, struct kafka_poll *poll, struct error *error)
+{
+    int64_t begun = clock_monotonic_us();
+    bool done = is_done(poll, STAGE_METADATA, kafka_read_metadata(poll, error));
+    if (done)
+        collector->topics_gone += kafka_layout_follow(&collector->layout, &collector->groups, poll->snapshot);
+    end_stage(poll, STAGE_METADATA, &begun);
+    if (!done)
+        return false;
+    struct kafka_lister *lister = kafka_lister_new(poll, &collector->layout);
+    done = read_offsets(collector, poll, lister, error);
+    kafka_lister_free(&lister);
+    return done;
+}
+
+static struct snapshot *kafka_poll(struct collector *collector, struct poll_report *report,
+                                   struct error *error)
+{
+    if (collector->client == NULL)
+        collector->client = kafka_client_new(collector->config, KAFKA_READ_UNCOMMITTED, error);
+    if (collector->client == NULL) {
+        report->errors[STAGE_CONNECT]++;
+        return NULL;
+    }
+    struct kafka_poll poll = {
+        .config = collector->config,
+        .client = collector->client,
+        .snapshot = snapshot_new(),
+        .report = report,
+    };
+    collector->polls++;
+    if (observe(collector, &poll, error))
+        snapshot_seal(poll.snapshot, clock_wall_ms());
+    else
+        snapshot_free(&poll.snapshot);
+    if (poll.snapshot == NULL || poll.stale || collector->topics_gone > TOPICS_GONE_MOST) {
+        kafka_client_free(&collector->client);
+        collector->topics_gone = 0;
+    }
+    return poll.snapshot;
+}
+
+const struct collector_kind kafka_collector = {
+    .name = "kafka",
+    .offsets = "admin",
+    .rebalances = "sampled",
+    .open = kafka_open,
+    .poll = kafka_poll,
+    .close = kafka_close,
+};

@@ -1,0 +1,17 @@
+#ifndef TIDEMARK_KAFKA_H
+#define TIDEMARK_KAFKA_H
+
+#include "collectors/collector.h"
+
+/*
+ * The collector of a Kafka cluster (0.11 and later), through librdkafka. It asks with admin requests: topics
+ * and brokers from metadata, start and end offsets (ListOffsets), the groups of consumers, their members and
+ * their committed offsets. It writes nothing: it makes no topic, joins no group and commits nothing.
+ *
+ * `address` is the bootstrap servers; properties are librdkafka's
+ * (https://github.com/confluentinc/librdkafka/blob/v2.0.2/CONFIGURATION.md). Internal topics such as
+ * __consumer_offsets are observed like any other unless a filter leaves them out.
+ */
+extern const struct collector_kind kafka_collector;
+
+#endif
