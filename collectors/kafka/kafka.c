@@ -1,6 +1,7 @@
 #include "collectors/kafka/kafka.h"
 
 #include "collectors/kafka/commits.h"
+#include "collectors/kafka/configs.h"
 #include "collectors/kafka/offsets.h"
 #include "exporter/base/clock.h"
 #include "exporter/base/mem.h"
@@ -12,6 +13,7 @@ struct collector {
     struct kafka_client *client; /* NULL: to be made by the next poll */
     struct kafka_layout layout;
     struct kafka_groups groups;
+    struct kafka_configs configs;
     uint64_t polls;
     uint64_t topics_gone; /* since the client was made */
 };
@@ -26,6 +28,7 @@ static void kafka_close(struct collector **collector)
     kafka_client_free(&(*collector)->client);
     kafka_layout_free(&(*collector)->layout);
     kafka_groups_free(&(*collector)->groups);
+    kafka_configs_free(&(*collector)->configs);
     free(*collector);
     *collector = NULL;
 }
@@ -88,7 +91,12 @@ static bool observe(struct collector *collector, struct kafka_poll *poll, struct
     struct kafka_lister *lister = kafka_lister_new(poll, &collector->layout);
     done = read_offsets(collector, poll, lister, error);
     kafka_lister_free(&lister);
-    return done;
+    if (!done)
+        return false;
+    begun = clock_monotonic_us();
+    kafka_read_configs(poll, &collector->configs);
+    end_stage(poll, STAGE_CONFIGS, &begun);
+    return true;
 }
 
 static struct snapshot *kafka_poll(struct collector *collector, struct poll_report *report,
