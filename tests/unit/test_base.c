@@ -1,4 +1,5 @@
 #include "exporter/base/buf.h"
+#include "exporter/base/duration.h"
 #include "exporter/base/error.h"
 #include "exporter/base/pattern.h"
 #include "exporter/base/utf8.h"
@@ -183,6 +184,34 @@ static void test_filter_refuses_bad_pattern(void **state)
     assert_true(name_filter_passes(&filter, STR_LITERAL("anything")));
     error_clear(&error);
     name_filter_free(&filter);
+}
+
+/* Durations as people write them, and what only looks like one. */
+static void test_durations(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t ms; /* -1: refused */
+    } cases[] = {
+        {"0s", 0},    {"500ms", 500}, {"15s", 15000}, {"1.5m", 90000}, {"24h", 86400000}, {"2d", 172800000},
+        {"", -1},     {"5", -1},      {"s", -1},      {"-5s", -1},     {"+5s", -1},       {" 5s", -1},
+        {"5s ", -1},  {"5 s", -1},    {"infs", -1},   {"nans", -1},    {"1e400s", -1},    {"99999999d", -1},
+        {"soon", -1}, {"5sec", -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct error error = {0};
+        int64_t ms = -2;
+        if (cases[i].ms >= 0) {
+            assert_true(duration_parse(cases[i].text, &ms, &error));
+            assert_int_equal(ms, cases[i].ms);
+            continue;
+        }
+        assert_false(duration_parse(cases[i].text, &ms, &error));
+        assert_int_equal(error.code, ERROR_USAGE);
+        assert_int_equal(ms, -2);
+        error_clear(&error);
+    }
 }
 
 int main(void)
