@@ -20,11 +20,16 @@
 
 static char fixture_folder[64];
 
-static int fixture_setup(void **state)
+static int fixture_setup_at(const char *where)
+{
+    snprintf(fixture_folder, sizeof fixture_folder, "%s/logstore-test-XXXXXX", where);
+    return mkdtemp(fixture_folder) == NULL ? -1 : 0;
+}
+
+__attribute__((unused)) static int fixture_setup(void **state)
 {
     (void)state;
-    strcpy(fixture_folder, "/tmp/logstore-test-XXXXXX");
-    return mkdtemp(fixture_folder) == NULL ? -1 : 0;
+    return fixture_setup_at("/tmp");
 }
 
 static int fixture_remove_one(const char *path, const struct stat *status, int type, struct FTW *walk)
