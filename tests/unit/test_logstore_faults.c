@@ -27,9 +27,10 @@ struct undo {
     ino_t inode;
     int fd; /* a duplicate */
     uint64_t position;
-    size_t count;  /* of bytes that were there before */
-    uint64_t size; /* of the file before */
-    char *bytes;   /* owned */
+    size_t written; /* bytes */
+    size_t count;   /* of bytes that were there before */
+    uint64_t size;  /* of the file before */
+    char *bytes;    /* owned */
 };
 
 enum way { DEATH, POWER, HICCUP, WAYS };
@@ -68,6 +69,7 @@ static void note_write(int fd, uint64_t position, size_t count)
         .inode = status.st_ino,
         .fd = dup(fd),
         .position = position,
+        .written = count,
         .count = before < 0 ? 0 : (size_t)before,
         .size = (uint64_t)status.st_size,
         .bytes = bytes,
@@ -93,13 +95,37 @@ static void note_sync(int fd)
     faults.undo_count = kept;
 }
 
-/* Takes back what was never synced, the last write first. */
-static void lose_power(void)
+static bool same_file(const struct undo *a, const struct undo *b)
 {
+    return a->device == b->device && a->inode == b->inode;
+}
+
+/* Whether both touched the same sector, which a disk writes as a whole. */
+static bool overlaps(const struct undo *a, const struct undo *b)
+{
+    enum { SECTOR = 512 };
+    return same_file(a, b) && a->position / SECTOR <= (b->position + b->written - 1) / SECTOR &&
+           b->position / SECTOR <= (a->position + a->written - 1) / SECTOR;
+}
+
+/* Takes back writes that were never synced, the last one first: all of them, or by the bits of `pattern`
+ * some, since the disk may have got any of them. One before another in the same
+ * sector that stays has to stay too. */
+static void lose_power(unsigned pattern)
+{
+    struct undo kept[64];
+    size_t kept_count = 0;
     while (faults.undo_count > 0) {
         struct undo *undo = &faults.undos[faults.undo_count - 1];
-        if (pwrite(undo->fd, undo->bytes, undo->count, (off_t)undo->position) < 0 ||
-            ftruncate(undo->fd, (off_t)undo->size) != 0)
+        bool keeps = pattern >> (faults.undo_count % 32) & 1, whole_file = true;
+        for (size_t i = 0; i < kept_count; i++) {
+            keeps = keeps || overlaps(undo, &kept[i]);
+            whole_file = whole_file && !same_file(undo, &kept[i]);
+        }
+        if (keeps && kept_count < 64)
+            kept[kept_count++] = *undo;
+        else if (pwrite(undo->fd, undo->bytes, undo->count, (off_t)undo->position) < 0 ||
+                 (whole_file && ftruncate(undo->fd, (off_t)undo->size) != 0))
             abort();
         forget_undo(faults.undo_count - 1);
     }
@@ -139,6 +165,12 @@ static void make_value(char value[64], uint32_t partition, int64_t offset)
              "....................");
 }
 
+/* The first ten records have keys of their own, which compaction must leave; the others share three. */
+static size_t key_length(int64_t offset)
+{
+    return offset < 10 ? 4 + (size_t)offset : 1 + (size_t)offset % 3;
+}
+
 static bool append_some(struct logstore *store, uint32_t partition, size_t count, struct error *error)
 {
     char values[16][64];
@@ -146,8 +178,8 @@ static bool append_some(struct logstore *store, uint32_t partition, size_t count
     int64_t first = acknowledged.records[partition], offset;
     for (size_t i = 0; i < count; i++) {
         make_value(values[i], partition, first + (int64_t)i);
-        records[i] = fixture_record("key", values[i]);
-        records[i].key.length = 1 + (size_t)(first + (int64_t)i) % 3;
+        records[i] = fixture_record("key of which a part is used", values[i]);
+        records[i].key.length = key_length(first + (int64_t)i);
         records[i].timestamp = 1000000 + first + (int64_t)i;
     }
     acknowledged.written[partition] = first + (int64_t)count;
@@ -278,7 +310,7 @@ static const struct scenario SCENARIOS[] = {
 static void check_partition(struct logstore *store, uint32_t partition, bool gaps)
 {
     struct error error = {0};
-    int64_t start, end, next, latest[3] = {-1, -1, -1};
+    int64_t start, end, next, own_keys = 0, latest[3] = {-1, -1, -1};
     MUST(logstore_offsets(store, TOPIC, partition, &start, &end, &error));
     assert_true(end >= acknowledged.records[partition] && end <= acknowledged.written[partition]);
     assert_true(gaps || start == 0);
@@ -292,14 +324,19 @@ static void check_partition(struct logstore *store, uint32_t partition, bool gap
         make_value(value, partition, record.offset);
         assert_true(gaps ? record.offset >= next : record.offset == next);
         assert_true(str_equal(record.value, str_of(value)));
-        latest[record.key.length - 1] = record.offset;
+        assert_int_equal(record.key.length, key_length(record.offset));
+        if (record.offset < 10)
+            own_keys++;
+        else
+            latest[record.key.length - 1] = record.offset;
         next = record.offset + 1;
     }
     MUST(read == LOGSTORE_READ_END);
     logstore_reader_close(&reader);
     assert_true(gaps || next == end);
+    assert_true(start > 0 || own_keys == (end < 10 ? end : 10));
     for (int64_t offset = end - 3; offset < end; offset++)
-        assert_true(offset < start || latest[offset % 3] == offset);
+        assert_true(offset < start || offset < 10 || latest[offset % 3] == offset);
 }
 
 /* After the fault: what was acknowledged is there, and work goes on. */
@@ -393,7 +430,7 @@ static bool run_round(const struct scenario *scenario, enum way way, long n)
         logstore_close(&store);
     faults.armed = false;
     if (way == POWER) {
-        lose_power();
+        lose_power(n % 3 == 0 ? 0 : (unsigned)n * 2654435761u);
         fault.boot = 2;
     }
     if (store == NULL)
