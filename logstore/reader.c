@@ -14,7 +14,7 @@ struct logstore_reader {
     int64_t offset;   /* the next to be read */
     struct slot slot; /* as read last; sequence 0: not yet */
     struct segment segment;
-    uint64_t size;     /* of the segment's file when it was opened */
+    uint64_t size;     /* of the segment's file, not before the slot was read */
     uint64_t position; /* of the batch after the current one; 0: to be looked for */
     int64_t expected;  /* offset that follows the batches before `position`; -1: any */
     struct scan scan;
@@ -83,9 +83,11 @@ void logstore_reader_seek(struct logstore_reader *reader, int64_t offset)
 /* --- finding the batch -----------------------------------------------------------------------------------
  */
 
+/* The open segment may have grown since, and have become full. */
 static bool refresh(struct logstore_reader *reader, struct error *error)
 {
-    return store_read_slot(reader->store, &reader->place, reader->slot_index, &reader->slot, error);
+    return store_read_slot(reader->store, &reader->place, reader->slot_index, &reader->slot, error) &&
+           (reader->segment.log.fd < 0 || fsio_size(&reader->segment.log, &reader->size, error));
 }
 
 /* Where the batches of the open segment end at the latest. */

@@ -436,6 +436,7 @@ static bool run_round(const struct scenario *scenario, enum way way, long n)
     if (store == NULL)
         store = open_always(LOGSTORE_CREATE, &error);
     MUST(store != NULL);
+    check_observed();
     check_store(store, scenario);
     check_observed();
     logstore_close(&store);
