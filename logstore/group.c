@@ -56,6 +56,7 @@ static struct group *open_group(struct logstore *store, uint32_t number, struct 
         free(group);
         return NULL;
     }
+    group->offsets.careful = store->options.fsync == LOGSTORE_FSYNC_ALWAYS;
     pthread_mutex_init(&group->mutex, NULL);
     return group;
 }
@@ -270,8 +271,7 @@ bool group_commit_wait(struct group *group, struct error *error)
     return store_sync_if_due(group->store, error);
 }
 
-/* Whoever commits from outside must not get in the way of members. */
-static bool check_empty(const struct group *group, struct error *error)
+bool group_check_empty(const struct group *group, struct error *error)
 {
     if (group->membership.count == 0)
         return true;
@@ -279,18 +279,39 @@ static bool check_empty(const struct group *group, struct error *error)
     return false;
 }
 
+static bool commit_locked(struct group *group, const struct logstore_commit *commits, size_t count,
+                          struct error *error)
+{
+    int64_t now = clock_wall_ms();
+    bool done = group_check_empty(group, error);
+    for (size_t i = 0; done && i < count; i++)
+        done = put_commit(group, &commits[i], now, error);
+    group->unsynced = true;
+    return done;
+}
+
+/* Locks the group, settled; one that is deleted in the same moment is made anew. */
+static bool obtain_locked(struct logstore *store, struct str name, struct group **group, struct error *error)
+{
+    for (int tries = 0;; tries++) {
+        if (!group_obtain(store, name, group, error) || !group_lock(*group, error))
+            return false;
+        if (group_members_settle(*group, clock_wall_ms(), error))
+            return true;
+        group_unlock(*group);
+        if (error->code != ERROR_NOT_FOUND || tries > 0)
+            return false;
+        error_clear(error);
+    }
+}
+
 bool logstore_commit(struct logstore *store, struct str name, const struct logstore_commit *commits,
                      size_t count, struct error *error)
 {
     struct group *group;
-    int64_t now = clock_wall_ms();
-    if (!store_check_writable(store, error) || !group_obtain(store, name, &group, error) ||
-        !group_lock(group, error))
+    if (!store_check_writable(store, error) || !obtain_locked(store, name, &group, error))
         return false;
-    bool done = group_members_settle(group, now, error) && check_empty(group, error);
-    for (size_t i = 0; done && i < count; i++)
-        done = put_commit(group, &commits[i], now, error);
-    group->unsynced = true;
+    bool done = commit_locked(group, commits, count, error);
     group_unlock(group);
     return done && group_commit_wait(group, error);
 }

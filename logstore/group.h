@@ -60,6 +60,9 @@ bool group_member_touch(struct group *group, uint32_t number, int64_t last_poll,
 /* Syncs the commits that await the interval. */
 bool groups_sync(struct logstore *store, struct error *error);
 
+/* ERROR_CONFLICT: whoever commits from outside must not get in the way of members. */
+bool group_check_empty(const struct group *group, struct error *error);
+
 /* What a commit waits for in the store's mode; without the lock. */
 bool group_commit_wait(struct group *group, struct error *error);
 

@@ -159,6 +159,10 @@ bool group_members_settle(struct group *group, int64_t now, struct error *error)
     struct membership *membership = &group->membership;
     if (!group_members_load(group, error) || !group_members_load_times(group, error))
         return false;
+    if (membership->state == LOGSTORE_GROUP_DEAD) {
+        error_set(error, ERROR_NOT_FOUND, "the group was deleted in the same moment");
+        return false;
+    }
     bool evicted = evict(group, now);
     pthread_mutex_lock(&store->mutex);
     bool done = store_refresh(store, error);

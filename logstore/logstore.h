@@ -227,6 +227,38 @@ bool logstore_commit(struct logstore *store, struct str group, const struct logs
 bool logstore_committed(struct logstore *store, struct str group, struct str topic, uint32_t partition,
                         int64_t *offset, struct error *error);
 
+/* Where a reset leads. Beyond the log's start or end it stops there, as Kafka's tool does. */
+enum logstore_target {
+    LOGSTORE_TO_EARLIEST,
+    LOGSTORE_TO_LATEST,
+    LOGSTORE_TO_OFFSET, /* value: the offset */
+    LOGSTORE_TO_TIME,   /* value: a time; to the first record of it or later */
+    LOGSTORE_BY_SHIFT,  /* value: how far from what is committed; negative: back */
+};
+
+struct logstore_reset_result {
+    int64_t before; /* -1: nothing was committed */
+    int64_t after;
+};
+
+/* Sets the group's committed offset of one partition; with `dry_run` only tells what it would be.
+ * ERROR_CONFLICT: the group has members; ERROR_NOT_FOUND: group, topic or partition; ERROR_USAGE: a shift of
+ * nothing. */
+bool logstore_reset_group(struct logstore *store, struct str group, struct str topic, uint32_t partition,
+                          enum logstore_target target, int64_t value, bool dry_run,
+                          struct logstore_reset_result *result, struct error *error);
+
+/* Deletes a group with its offsets. ERROR_CONFLICT: it has members; ERROR_NOT_FOUND. */
+bool logstore_delete_group(struct logstore *store, struct str group, struct error *error);
+
+/* Deletes the offsets of groups that have been empty for longer than offsets stay, and groups that have none
+ * left. Appends that fill a segment do it too. */
+bool logstore_expire_offsets(struct logstore *store, struct error *error);
+
+/* Sets how long offsets of an empty group stay (Kafka's offsets.retention.minutes), in milliseconds; a week
+ * at first. ERROR_USAGE: it is negative. */
+bool logstore_set_offsets_retention(struct logstore *store, int64_t retention_ms, struct error *error);
+
 /* --- members of groups ------------------------------------------------------------------------------------
  */
 

@@ -47,6 +47,14 @@ static void end(struct maintenance *maintenance)
     free(maintenance->bases);
 }
 
+/* Once a minute: offsets stay for days. */
+static bool expiry_is_due(struct logstore *store)
+{
+    const int64_t interval_us = 60000000;
+    int64_t now = clock_monotonic_us(), before = atomic_load(&store->expired_us);
+    return now - before >= interval_us && atomic_compare_exchange_strong(&store->expired_us, &before, now);
+}
+
 void maintain_after_roll(struct partition *partition, const struct logstore_config *config)
 {
     struct maintenance maintenance;
@@ -57,6 +65,9 @@ void maintain_after_roll(struct partition *partition, const struct logstore_conf
             (void)compact_partition(&maintenance, false, &ignored);
     }
     end(&maintenance);
+    error_clear(&ignored);
+    if (expiry_is_due(partition->store))
+        (void)logstore_expire_offsets(partition->store, &ignored);
     error_clear(&ignored);
 }
 

@@ -89,16 +89,16 @@ bool membership_decode(struct membership *membership, struct str bytes, struct e
     struct cursor cursor = cursor_make(bytes.bytes, bytes.length);
     struct membership read = {0};
     uint32_t version = cursor_u32(&cursor), state = cursor_u32(&cursor);
-    read.state = (enum logstore_group_state)state;
+    read.state = state;
     read.generation = cursor_i64(&cursor);
     read.since = cursor_i64(&cursor);
     read.basis = cursor_u64(&cursor);
     read.next_number = cursor_u32(&cursor);
-    if (version != MEMBERSHIP_VERSION || state > LOGSTORE_GROUP_STABLE || read.generation < 0)
+    if (version != MEMBERSHIP_VERSION || state > LOGSTORE_GROUP_DEAD || read.generation < 0)
         cursor.failed = true;
     bool enough = decode_members(&cursor, &read);
-    if (enough &&
-        (cursor.failed || cursor_left(&cursor) > 0 || (read.count == 0) != (state == LOGSTORE_GROUP_EMPTY)))
+    if (enough && (cursor.failed || cursor_left(&cursor) > 0 ||
+                   (read.count == 0) != (state == LOGSTORE_GROUP_EMPTY || state == LOGSTORE_GROUP_DEAD)))
         error_set(error, ERROR_CORRUPT, "the members of the group aren't what they should be");
     else if (!enough)
         error_set(error, ERROR_MEMORY, "no memory for the members of a group");

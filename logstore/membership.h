@@ -3,6 +3,9 @@
 
 #include "logstore/catalog.h"
 
+/* Of a group that was deleted while somebody had its files open; nobody outside gets to see it. */
+enum { LOGSTORE_GROUP_DEAD = LOGSTORE_GROUP_STABLE + 1 };
+
 /* A run of neighbouring partitions that a member reads. */
 struct assigned_run {
     uint32_t topic; /* number */
@@ -25,7 +28,7 @@ struct member {
 /* Who reads for a group: what the document `members` holds. Without a coordinator: whoever holds the group's
  * lock moves it on. */
 struct membership {
-    enum logstore_group_state state;
+    unsigned state; /* enum logstore_group_state, or LOGSTORE_GROUP_DEAD */
     int64_t generation;
     int64_t since;  /* when the state was entered */
     uint64_t basis; /* of topics and partitions that the assignment was made of */

@@ -361,7 +361,7 @@ static bool observe_group(struct logstore_observer *observer, const struct group
         return false;
     const struct membership *membership = &group->membership;
     bool empty = observed->member_count == 0;
-    observed->state = empty ? LOGSTORE_GROUP_EMPTY : membership->state;
+    observed->state = empty ? LOGSTORE_GROUP_EMPTY : (enum logstore_group_state)membership->state;
     observed->generation = membership->generation;
     if (empty)
         observed->empty_since = membership->count == 0 ? membership->since : last_gone(membership);

@@ -450,7 +450,8 @@ static bool write_metadata(struct offsets *offsets, uint32_t slot, struct offset
     put32(bytes + REGION_AT_CRC, region_crc(entry, metadata));
     memcpy(bytes + REGION_HEADER, metadata.bytes, metadata.length);
     return fsio_write(&offsets->metadata, bytes, REGION_HEADER + metadata.length,
-                      (uint64_t)entry->region * REGION_UNIT, error);
+                      (uint64_t)entry->region * REGION_UNIT, error) &&
+           (!offsets->careful || fsio_sync(&offsets->metadata, error));
 }
 
 bool offsets_metadata(const struct offsets *offsets, const struct offsets_entry *entry, struct buf *metadata,

@@ -14,6 +14,7 @@ struct offsets {
     uint32_t first_free;           /* no free slot is below it */
     bool current; /* the table tells of all slots: nobody else has written since it was made */
     struct buf scratch;
+    bool careful; /* metadata reaches the disk before the offset that it belongs to */
 };
 
 struct offsets_place {

@@ -164,6 +164,7 @@ static struct logstore *new_store(const char *path, const struct logstore_option
     store->groups_document.file = FILE_CLOSED;
     store->groups_bytes = buf_make(DOCUMENT_SIZE_MOST);
     atomic_store(&store->synced_us, clock_monotonic_us());
+    atomic_store(&store->expired_us, clock_monotonic_us());
     pthread_mutex_init(&store->mutex, NULL);
     return store;
 }

@@ -21,6 +21,7 @@ struct logstore {
     uint8_t id[STORE_ID_SIZE];
     struct file partitions_file;
     _Atomic(int64_t) synced_us;      /* when the last sync by interval began */
+    _Atomic(int64_t) expired_us;     /* when offsets were last looked through for old ones */
     _Atomic(uint32_t) keyless;       /* turns from call to call, to spread records without a key */
     _Atomic(struct buf *) spare_buf; /* one buffer that is kept between appends; NULL while in use */
 

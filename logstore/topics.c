@@ -168,6 +168,21 @@ bool logstore_topic_alter(struct logstore *store, struct str name, const struct 
     return done;
 }
 
+bool logstore_set_offsets_retention(struct logstore *store, int64_t retention_ms, struct error *error)
+{
+    struct change change;
+    if (retention_ms < 0) {
+        error_set(error, ERROR_USAGE, "the time that offsets stay must not be negative");
+        return false;
+    }
+    if (!change_begin(&change, store, error))
+        return false;
+    change.catalog.offsets_retention_ms = retention_ms;
+    bool done = change_commit(&change, error);
+    change_end(&change);
+    return done;
+}
+
 static bool grow_topic(struct change *change, struct topic *topic, uint32_t partitions, struct error *error)
 {
     uint32_t end_of_slots, first = topic->partitions;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
@@ -62,7 +63,8 @@ static void produce(int which)
         struct logstore_record records[7];
         size_t count = 1 + next % 7;
         for (size_t i = 0; i < count; i++) {
-            snprintf(values[i], sizeof values[i], "%d %llu", which, (unsigned long long)(next + i));
+            uint64_t number = next + i;
+            snprintf(values[i], sizeof values[i], "%d %" PRIu64, which, number);
             records[i] = fixture_record("k", values[i]);
         }
         if (next + count >= RECORDS_MOST)
@@ -149,8 +151,8 @@ static void check_log(struct logstore *store)
         MUST(reader != NULL);
         int64_t expected = 0;
         while ((read = logstore_read(reader, &record, &error)) == LOGSTORE_READ_RECORD) {
-            int which;
-            uint64_t number;
+            int which = 0;
+            uint64_t number = 0;
             assert_int_equal(record.offset, expected++);
             assert_true(parse(record.value, &which, &number));
             assert_true(number > last[which]);
@@ -181,8 +183,8 @@ static void check_read(struct logstore *store)
     struct logstore_consumer *consumer = logstore_consumer_join(store, GROUP, &topic, 1, NULL, &error);
     MUST(consumer != NULL);
     for (int quiet = 0; quiet < 20;) {
-        int which;
-        uint64_t number;
+        int which = 0;
+        uint64_t number = 0;
         enum logstore_poll poll = logstore_consumer_poll(consumer, 50, &record, &source, &error);
         MUST(poll != LOGSTORE_POLL_FAILED);
         quiet = poll == LOGSTORE_POLL_RECORD ? 0 : quiet + 1;

@@ -1,0 +1,277 @@
+#include "logstore/group.h"
+#include "logstore/quote.h"
+
+#include "exporter/base/clock.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { LIST_SIZE_MOST = 1 << 30 };
+
+/* --- resets ----------------------------------------------------------------------------------------------
+ */
+
+/* Where the group would stand; the caller clamps it. */
+static bool find_target(struct logstore *store, struct str topic, uint32_t partition,
+                        enum logstore_target target, int64_t value, int64_t before, int64_t start,
+                        int64_t end, int64_t *after, struct error *error)
+{
+    switch (target) {
+    case LOGSTORE_TO_EARLIEST:
+        *after = start;
+        return true;
+    case LOGSTORE_TO_LATEST:
+        *after = end;
+        return true;
+    case LOGSTORE_TO_OFFSET:
+        *after = value;
+        return true;
+    case LOGSTORE_TO_TIME:
+        return logstore_offset_for_time(store, topic, partition, value, after, error);
+    case LOGSTORE_BY_SHIFT:
+        if (before < 0) {
+            error_set(error, ERROR_USAGE, "partition %u can't be shifted: nothing was committed on it",
+                      partition);
+            return false;
+        }
+        if (__builtin_add_overflow(before, value, after))
+            *after = value < 0 ? start : end;
+        return true;
+    }
+    error_set(error, ERROR_USAGE, "there is no such way to reset");
+    return false;
+}
+
+static bool reset_locked(struct group *group, const struct partition_view *view,
+                         const struct logstore_commit *commit, enum logstore_target target, bool dry_run,
+                         struct logstore_reset_result *result, struct error *error)
+{
+    struct offsets_entry entry = {.identity = offsets_identity(view->place.topic, commit->partition)}, before;
+    int64_t start, end;
+    bool found;
+    if (!group_members_settle(group, clock_wall_ms(), error) || !group_check_empty(group, error) ||
+        !offsets_find(&group->offsets, entry.identity, &before, &found, error) ||
+        !logstore_offsets(group->store, commit->topic, commit->partition, &start, &end, error))
+        return false;
+    result->before = found ? before.offset : -1;
+    if (!find_target(group->store, commit->topic, commit->partition, target, commit->offset, result->before,
+                     start, end, &result->after, error))
+        return false;
+    result->after = result->after < start ? start : result->after > end ? end : result->after;
+    if (dry_run || result->after == result->before)
+        return true;
+    entry.offset = result->after;
+    entry.time = clock_wall_ms();
+    group->unsynced = true;
+    return offsets_put(&group->offsets, &entry, STR_LITERAL(""), error);
+}
+
+bool logstore_reset_group(struct logstore *store, struct str name, struct str topic, uint32_t partition,
+                          enum logstore_target target, int64_t value, bool dry_run,
+                          struct logstore_reset_result *result, struct error *error)
+{
+    struct group *group;
+    struct quoted quoted;
+    struct partition_view view;
+    struct logstore_commit commit = {.topic = topic, .partition = partition, .offset = value};
+    if (!store_check_writable(store, error) || !store_find(store, topic, partition, &view, error) ||
+        !group_find(store, name, &group, error))
+        return false;
+    if (group == NULL) {
+        error_set(error, ERROR_NOT_FOUND, "there is no group %s", quote(name, &quoted));
+        return false;
+    }
+    if (!group_lock(group, error))
+        return false;
+    bool done = reset_locked(group, &view, &commit, target, dry_run, result, error);
+    group_unlock(group);
+    return done && (dry_run || group_commit_wait(group, error));
+}
+
+/* --- deleting --------------------------------------------------------------------------------------------
+ */
+
+/* The files of a group that isn't listed any more; who still has them open sees that it is dead. */
+static bool remove_files(const struct logstore *store, uint32_t number, struct error *error)
+{
+    static const char *const FILES[] = {"members", "offsets", "metadata"};
+    char name[48];
+    for (size_t i = 0; i < sizeof FILES / sizeof FILES[0]; i++) {
+        snprintf(name, sizeof name, "group/%08x/%s", number, FILES[i]);
+        if (!fsio_remove(store->directory, name, 0, error))
+            return false;
+    }
+    snprintf(name, sizeof name, "group/%08x", number);
+    return fsio_remove(store->directory, name, AT_REMOVEDIR, error);
+}
+
+/* Takes the group out of the list. The caller holds the locks of the store's lists and of the group. */
+static bool unlist(struct document *document, struct str name, struct error *error)
+{
+    struct group_list list = {0};
+    struct buf before = buf_make(LIST_SIZE_MOST), after = buf_make(LIST_SIZE_MOST);
+    bool done = document_read(document, &before, error) && group_list_decode(&list, buf_str(&before), error);
+    struct group_name *listed = done ? group_list_find(&list, name) : NULL;
+    if (listed != NULL) {
+        group_list_remove(&list, listed);
+        group_list_encode(&list, &after);
+        done = buf_ok(&after);
+        if (!done)
+            error_set(error, ERROR_MEMORY, "no memory for the list of groups");
+        done = done && document_write(document, buf_str(&after), error);
+    }
+    group_list_free(&list);
+    buf_free(&before);
+    buf_free(&after);
+    return done;
+}
+
+/* Declares it dead first, so that nobody commits to what is about to go. */
+static bool delete_locked(struct group *group, struct document *document, struct str name,
+                          struct error *error)
+{
+    if (!group_members_settle(group, clock_wall_ms(), error) || !group_check_empty(group, error))
+        return false;
+    group->membership.state = LOGSTORE_GROUP_DEAD;
+    return unlist(document, name, error) && group_members_save(group, error) &&
+           remove_files(group->store, group->number, error);
+}
+
+bool logstore_delete_group(struct logstore *store, struct str name, struct error *error)
+{
+    struct quoted quoted;
+    struct group *group = NULL;
+    struct file lock = FILE_CLOSED;
+    struct document document = {.file = FILE_CLOSED};
+    struct head head = {.kind = HEAD_DOCUMENT};
+    memcpy(head.store, store->id, STORE_ID_SIZE);
+    bool done = store_check_writable(store, error) &&
+                fsio_open(&lock, store->directory, "lock", O_RDWR, error) && fsio_lock(&lock, 0, error) &&
+                document_open(&document, store->directory, "groups", O_RDWR, &head, error) &&
+                group_find(store, name, &group, error);
+    if (done && group == NULL) {
+        error_set(error, ERROR_NOT_FOUND, "there is no group %s", quote(name, &quoted));
+        done = false;
+    }
+    if (done && (done = group_lock(group, error))) {
+        done = delete_locked(group, &document, name, error);
+        group_unlock(group);
+    }
+    document_close(&document);
+    fsio_close(&lock);
+    return done;
+}
+
+/* --- expiry ----------------------------------------------------------------------------------------------
+ */
+
+struct outdated {
+    int64_t before;       /* commits of that time or earlier are */
+    uint64_t *identities; /* owned */
+    size_t count, capacity, kept;
+    bool failed;
+};
+
+static void note_outdated(void *context, uint32_t slot, const struct offsets_entry *entry)
+{
+    struct outdated *outdated = context;
+    (void)slot;
+    if (entry->identity >> 32 == 0)
+        return;
+    if (entry->time > outdated->before) {
+        outdated->kept++;
+        return;
+    }
+    if (outdated->count == outdated->capacity) {
+        size_t capacity = outdated->capacity == 0 ? 64 : 2 * outdated->capacity;
+        uint64_t *identities = realloc(outdated->identities, capacity * sizeof *identities);
+        if (identities == NULL) {
+            outdated->failed = true;
+            return;
+        }
+        outdated->identities = identities;
+        outdated->capacity = capacity;
+    }
+    outdated->identities[outdated->count++] = entry->identity;
+}
+
+/* As in Kafka: the offsets of a group that has been empty for long enough, if they are as old themselves.
+ * *none: nothing is left of the group. */
+static bool expire_locked(struct group *group, int64_t now, int64_t retention_ms, bool *none,
+                          struct error *error)
+{
+    struct outdated outdated = {.before = now - retention_ms};
+    *none = false;
+    if (!group_members_settle(group, now, error))
+        return false;
+    if (group->membership.count > 0 || group->membership.since > outdated.before)
+        return true;
+    bool done = offsets_each(&group->offsets, &group->offsets.scratch, note_outdated, &outdated, error);
+    if (done && outdated.failed) {
+        error_set(error, ERROR_MEMORY, "no memory to expire offsets");
+        done = false;
+    }
+    for (size_t i = 0; done && i < outdated.count; i++)
+        done = offsets_delete(&group->offsets, outdated.identities[i], error);
+    free(outdated.identities);
+    *none = done && outdated.kept == 0;
+    return done;
+}
+
+static bool expire_group(struct logstore *store, struct str name, struct error *error)
+{
+    struct group *group;
+    bool none = false;
+    if (!group_find(store, name, &group, error))
+        return false;
+    if (group == NULL)
+        return true;
+    pthread_mutex_lock(&store->mutex);
+    int64_t retention_ms = store->catalog.offsets_retention_ms;
+    pthread_mutex_unlock(&store->mutex);
+    if (!group_lock(group, error))
+        return false;
+    bool done = expire_locked(group, clock_wall_ms(), retention_ms, &none, error);
+    group_unlock(group);
+    return done && (!none || logstore_delete_group(store, name, error));
+}
+
+/* Owned copies of all groups' names; NULL: none, or no memory. */
+static struct buf *copy_names(struct logstore *store, size_t *count, struct error *error)
+{
+    pthread_mutex_lock(&store->mutex);
+    struct buf *names = NULL;
+    *count = 0;
+    if (groups_refresh(store, error)) {
+        names = calloc(store->group_list.count + (size_t)1, sizeof *names);
+        for (; names != NULL && *count < store->group_list.count; ++*count) {
+            names[*count] = buf_make(GROUP_NAME_MAX);
+            buf_add_str(&names[*count], store->group_list.groups[*count].name);
+        }
+        if (names == NULL)
+            error_set(error, ERROR_MEMORY, "no memory for the names of groups");
+    }
+    pthread_mutex_unlock(&store->mutex);
+    return names;
+}
+
+bool logstore_expire_offsets(struct logstore *store, struct error *error)
+{
+    size_t count;
+    if (!store_check_writable(store, error))
+        return false;
+    struct buf *names = copy_names(store, &count, error);
+    bool done = names != NULL;
+    for (size_t i = 0; done && i < count; i++) {
+        done = expire_group(store, buf_str(&names[i]), error);
+        if (!done && (error->code == ERROR_NOT_FOUND || error->code == ERROR_CONFLICT)) {
+            error_clear(error); /* it went, or came to life, in the same moment */
+            done = true;
+        }
+    }
+    for (size_t i = 0; names != NULL && i < count; i++)
+        buf_free(&names[i]);
+    free(names);
+    return done;
+}

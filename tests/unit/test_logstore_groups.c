@@ -1,0 +1,159 @@
+#include "tests/lib/logstore_fixture.h"
+
+#define TOPIC STR_LITERAL("t")
+#define GROUP STR_LITERAL("g")
+
+static struct logstore *store_with_records(int count)
+{
+    struct error error = {0};
+    struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
+    struct logstore_config config = logstore_config_default();
+    config.retention_ms = -1;
+    MUST(logstore_topic_create(store, TOPIC, 2, &config, &error));
+    for (int i = 0; i < count; i++) {
+        struct logstore_record record = fixture_record("k", "v");
+        record.timestamp = 1000 + i;
+        MUST(logstore_append(store, TOPIC, 0, &record, 1, NULL, &error));
+    }
+    return store;
+}
+
+static void commit(struct logstore *store, struct str group, uint32_t partition, int64_t offset)
+{
+    struct error error = {0};
+    struct logstore_commit one = {TOPIC, partition, offset, STR_LITERAL("")};
+    MUST(logstore_commit(store, group, &one, 1, &error));
+}
+
+static int64_t committed(struct logstore *store, struct str group, uint32_t partition)
+{
+    struct error error = {0};
+    int64_t offset;
+    MUST(logstore_committed(store, group, TOPIC, partition, &offset, &error));
+    return offset;
+}
+
+static size_t count_groups(void)
+{
+    struct error error = {0};
+    const struct logstore_observed_topic *topics;
+    const struct logstore_observed_group *groups;
+    size_t count;
+    struct logstore_observer *observer = logstore_observer_open(fixture_folder, &error);
+    MUST(observer != NULL && logstore_observe_topics(observer, &topics, &count, &error));
+    MUST(logstore_observe_groups(observer, &groups, &count, &error));
+    logstore_observer_close(&observer);
+    return count;
+}
+
+static void test_resets_of_every_kind(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    static const struct {
+        enum logstore_target target;
+        int64_t value, after;
+    } CASES[] = {
+        {LOGSTORE_TO_EARLIEST, 0, 0},        {LOGSTORE_TO_LATEST, 0, 100}, {LOGSTORE_TO_OFFSET, 7, 7},
+        {LOGSTORE_TO_OFFSET, 900, 100},      {LOGSTORE_TO_TIME, 1033, 33}, {LOGSTORE_TO_TIME, 99999, 100},
+        {LOGSTORE_BY_SHIFT, -5, 35},         {LOGSTORE_BY_SHIFT, 5, 45},   {LOGSTORE_BY_SHIFT, -500, 0},
+        {LOGSTORE_BY_SHIFT, INT64_MAX, 100},
+    };
+    struct logstore *store = store_with_records(100);
+    struct logstore_reset_result result;
+    for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++)
+        for (int dry_run = 1; dry_run >= 0; dry_run--) {
+            commit(store, GROUP, 0, 40);
+            MUST(logstore_reset_group(store, GROUP, TOPIC, 0, CASES[i].target, CASES[i].value, dry_run,
+                                      &result, &error));
+            assert_int_equal(result.before, 40);
+            assert_int_equal(result.after, CASES[i].after);
+            assert_int_equal(committed(store, GROUP, 0), dry_run ? 40 : CASES[i].after);
+        }
+    MUST_FAIL(logstore_reset_group(store, GROUP, TOPIC, 1, LOGSTORE_BY_SHIFT, 1, false, &result, &error),
+              ERROR_USAGE);
+    MUST_FAIL(logstore_reset_group(store, GROUP, TOPIC, 2, LOGSTORE_TO_LATEST, 0, false, &result, &error),
+              ERROR_NOT_FOUND);
+    MUST_FAIL(logstore_reset_group(store, STR_LITERAL("x"), TOPIC, 0, LOGSTORE_TO_LATEST, 0, false, &result,
+                                   &error),
+              ERROR_NOT_FOUND);
+    logstore_close(&store);
+}
+
+static void test_a_group_with_members_is_neither_reset_nor_deleted(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    const struct str topic = TOPIC;
+    struct logstore_reset_result result;
+    struct logstore *store = store_with_records(1);
+    struct logstore_consumer *consumer = logstore_consumer_join(store, GROUP, &topic, 1, NULL, &error);
+    MUST(consumer != NULL);
+    MUST_FAIL(logstore_reset_group(store, GROUP, TOPIC, 0, LOGSTORE_TO_LATEST, 0, true, &result, &error),
+              ERROR_CONFLICT);
+    MUST_FAIL(logstore_delete_group(store, GROUP, &error), ERROR_CONFLICT);
+    MUST(logstore_consumer_leave(&consumer, &error));
+    MUST(logstore_reset_group(store, GROUP, TOPIC, 0, LOGSTORE_TO_LATEST, 0, false, &result, &error));
+    assert_int_equal(result.before, -1);
+    assert_int_equal(committed(store, GROUP, 0), 1);
+    logstore_close(&store);
+}
+
+/* A second handle has the group open while it is deleted. */
+static void test_a_group_that_was_deleted_starts_anew(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore *store = store_with_records(1),
+                    *other = fixture_open(LOGSTORE_WRITE, LOGSTORE_FSYNC_NEVER);
+    commit(store, GROUP, 0, 1);
+    commit(other, GROUP, 1, 0);
+    MUST(logstore_delete_group(store, GROUP, &error));
+    MUST_FAIL(logstore_delete_group(store, GROUP, &error), ERROR_NOT_FOUND);
+    assert_int_equal(count_groups(), 0);
+    assert_int_equal(committed(other, GROUP, 0), -1);
+    commit(other, GROUP, 1, 0);
+    assert_int_equal(committed(store, GROUP, 1), 0);
+    assert_int_equal(committed(store, GROUP, 0), -1);
+    assert_int_equal(count_groups(), 1);
+    logstore_close(&store);
+    logstore_close(&other);
+}
+
+static void test_offsets_of_empty_groups_expire(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    const struct str topic = TOPIC;
+    struct logstore *store = store_with_records(1);
+    MUST(logstore_set_offsets_retention(store, 300, &error));
+    struct logstore_consumer *consumer =
+        logstore_consumer_join(store, STR_LITERAL("live"), &topic, 1, NULL, &error);
+    MUST(consumer != NULL && logstore_consumer_commit(consumer, &error));
+    commit(store, GROUP, 0, 1);
+    commit(store, STR_LITERAL("partly"), 0, 1);
+    MUST(logstore_expire_offsets(store, &error));
+    assert_int_equal(count_groups(), 3);
+    usleep(400000);
+    commit(store, STR_LITERAL("partly"), 1, 0);
+    MUST(logstore_expire_offsets(store, &error));
+    assert_int_equal(count_groups(), 2);
+    assert_int_equal(committed(store, STR_LITERAL("live"), 0), 0);
+    assert_int_equal(committed(store, STR_LITERAL("partly"), 0), -1);
+    assert_int_equal(committed(store, STR_LITERAL("partly"), 1), 0);
+    assert_int_equal(committed(store, GROUP, 0), -1);
+    MUST(logstore_consumer_leave(&consumer, &error));
+    logstore_close(&store);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_resets_of_every_kind),
+        TEST(test_a_group_with_members_is_neither_reset_nor_deleted),
+        TEST(test_a_group_that_was_deleted_starts_anew),
+        TEST(test_offsets_of_empty_groups_expire),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
