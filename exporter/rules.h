@@ -6,9 +6,31 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The numbers that the conditions depend on; durations in milliseconds. */
+/*
+ * The numbers that the conditions depend on, declared once: name, kind, default and what it means. The
+ * defaults hold for every kind of traffic, since what is usual for a reader is learnt from its own past;
+ * short ones serve a demonstration.
+ */
+#define RULE_TABLE(DURATION, SHARE, COUNT)                                                                   \
+    DURATION(objective, 300000, "time lag that a group may have")                                            \
+    DURATION(horizon, 86400000, "how long before retention takes unread messages to say so")                 \
+    SHARE(horizon_share, 0.25, "the same as a share of the retention, when that is less")                    \
+    DURATION(recovery_window, 259200000, "how long a group may be down without losing messages")             \
+    DURATION(stopped_after, 240000, "unread messages, no member and no progress for so long")                \
+    DURATION(stuck_after, 240000, "unread messages and no progress for so long, or 1.6 of its own cycles")   \
+    DURATION(spiral_after, 480000, "rebalances that keep coming for so long")                                \
+    DURATION(rebalance_window, 330000, "rebalances closer than this belong together")                        \
+    COUNT(rebalance_count, 4, "how many of them are too many")                                               \
+    DURATION(skewed_after, 780000, "one partition carries most of the lag for so long")                      \
+    DURATION(clear_after, 900000, "how long an event is shown after it happened")
+
+#define RULE_DURATION_FIELD(name, value, meaning) int64_t name##_ms;
+#define RULE_SHARE_FIELD(name, value, meaning)    double name;
+#define RULE_COUNT_FIELD(name, value, meaning)    int64_t name;
+
+/* Durations in milliseconds. */
 struct rules {
-    int64_t objective_ms; /* for time lag */
+    RULE_TABLE(RULE_DURATION_FIELD, RULE_SHARE_FIELD, RULE_COUNT_FIELD)
 };
 
 /* The defaults, which need no tuning. */

@@ -1,0 +1,123 @@
+#include "exporter/evaluate.h"
+
+#include "exporter/judgement.h"
+
+/* --- numbers ------------------------------------------------------------------------------------------- */
+
+static void add_known(int64_t *sum, int64_t value)
+{
+    if (value != UNKNOWN)
+        *sum = *sum == UNKNOWN ? value : *sum + value;
+}
+
+static void keep_larger(int64_t *most, int64_t value)
+{
+    if (value != UNKNOWN && value > *most)
+        *most = value;
+}
+
+static int64_t stable_lag(const struct snap_partition *partition, int64_t committed)
+{
+    if (partition->last_stable == UNKNOWN || partition->start == UNKNOWN)
+        return UNKNOWN;
+    int64_t from = committed > partition->start ? committed : partition->start;
+    return partition->last_stable > from ? partition->last_stable - from : 0;
+}
+
+static void measure_position(const struct scene *scene, uint32_t p, const struct position_memory *memory,
+                             struct subscription_findings *sub)
+{
+    const struct snap_position *seen = &scene->snapshot->positions[p];
+    const struct snap_partition *partition = &scene->snapshot->partitions[seen->partition];
+    struct position_findings *position = &scene->findings->positions[p];
+    position->lag = position_lag(partition, seen);
+    position->lag_ms = memory->lag_ms;
+    add_known(&sub->committed_sum, seen->committed);
+    add_known(&sub->lag_sum, position->lag);
+    keep_larger(&sub->lag_max, position->lag);
+    keep_larger(&sub->lag_ms_max, position->lag_ms);
+    if (position->lag != UNKNOWN)
+        add_known(&sub->stable_lag, stable_lag(partition, seen->committed));
+}
+
+static void measure_subscription(struct scene *scene, uint32_t s)
+{
+    const struct snap_subscription *seen = &scene->snapshot->subscriptions[s];
+    struct subscription_memory *memory = scene_subscription(scene, s);
+    struct subscription_findings *sub = &scene->findings->subscriptions[s];
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < seen->positions; i++, at++) {
+        at = scene_skip_absent(memory, at);
+        measure_position(scene, seen->first_position + i, &memory->positions[at], sub);
+    }
+    sub->uncommitted = (int64_t)scene->snapshot->topics[seen->topic].partitions - (int64_t)seen->positions;
+    sub->last_progress = memory->last_progress;
+    sub->lost_total = memory->lost;
+    sub->skipped_total = memory->skipped;
+    sub->rewound_total = memory->rewound;
+    forecast_subscription(scene, s);
+}
+
+/* Time counts as good while the group's time lag is known and within the objective. */
+static void measure_objective(const struct scene *scene)
+{
+    struct group_memory *memory = scene->memory;
+    struct group_findings *group = &scene->findings->groups[scene->g];
+    int64_t worst = UNKNOWN;
+    for (uint32_t i = 0; i < scene->group->subscriptions; i++)
+        keep_larger(&worst, scene->findings->subscriptions[scene->group->first_subscription + i].lag_ms_max);
+    if (worst != UNKNOWN && memory->judged != UNKNOWN && memory->judged < scene->history->time) {
+        int64_t passed = scene->history->time - memory->judged;
+        memory->slo_ms += passed;
+        memory->slo_good_ms += worst <= scene->rules->objective_ms ? passed : 0;
+    }
+    memory->judged = scene->history->time;
+    group->objective_ms = scene->rules->objective_ms;
+    group->slo_ms = memory->slo_ms;
+    group->slo_good_ms = memory->slo_good_ms;
+}
+
+/* --- a group ------------------------------------------------------------------------------------------- */
+
+static bool nothing_to_do(const struct scene *scene)
+{
+    static const int64_t quiet_ms = 10 * 60 * 1000;
+    for (uint32_t i = 0; i < scene->group->subscriptions; i++)
+        if (scene->findings->subscriptions[scene->group->first_subscription + i].lag_sum != 0)
+            return false;
+    return scene->memory->grown == UNKNOWN || scene->now - scene->memory->grown >= quiet_ms;
+}
+
+static void judge_group(struct scene *scene, uint32_t g)
+{
+    struct group_findings *group = &scene->findings->groups[g];
+    scene->g = g;
+    scene->group = &scene->snapshot->groups[g];
+    scene->memory = &scene->history->groups[scene->history->group_at[g]];
+    for (uint32_t i = 0; i < scene->group->subscriptions; i++)
+        measure_subscription(scene, scene->group->first_subscription + i);
+    measure_objective(scene);
+    group->rebalances_total = scene->memory->rebalances_total;
+    group->rebalancing_ms_total = scene->memory->rebalancing_ms;
+    group->first_where = scene->findings->where_count;
+    judge_conditions(scene);
+    group->wheres = scene->findings->where_count - group->first_where;
+    group->idle = group->conditions == 0 && nothing_to_do(scene);
+}
+
+struct findings *evaluate(struct history *history, const struct snapshot *snapshot, int64_t now,
+                          const struct rules *rules)
+{
+    struct scene scene = {
+        .rules = rules,
+        .history = history,
+        .snapshot = snapshot,
+        .now = now,
+        .findings = findings_new(snapshot),
+    };
+    for (uint32_t g = 0; g < snapshot->group_count; g++)
+        judge_group(&scene, g);
+    for (int kind = 0; kind < ANOMALIES; kind++)
+        scene.findings->anomalies[kind] = history->anomalies[kind];
+    return scene.findings;
+}

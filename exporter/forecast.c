@@ -1,0 +1,136 @@
+#include "exporter/judgement.h"
+
+/* Shorter looks back than this say nothing about speed. */
+static const int64_t look_back_ms = 4 * 60 * 1000;
+/* The far end of forecasts: beyond it "never" is as good an answer. */
+static const double far_ms = 10.0 * 365 * 86400 * 1000;
+static const double standing_still = 0.02;
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static int64_t forecast(double ms)
+{
+    return ms >= 0 && ms < far_ms ? (int64_t)ms : UNKNOWN;
+}
+
+/* Retention by time: the edge moves a second a second through the timestamps, the reader by its time lag. */
+static struct overtaking overtaking_by_time(const struct scene *scene, int64_t retention_ms,
+                                            const struct position_memory *memory, int64_t lag_ms)
+{
+    struct overtaking found = {UNKNOWN, UNKNOWN, UNKNOWN};
+    const struct mark *mark = &memory->marks[0];
+    int64_t elapsed = scene->now - mark->time;
+    found.headroom_ms = retention_ms > lag_ms ? retention_ms - lag_ms : 0;
+    found.horizon_ms =
+        smaller(scene->rules->horizon_ms, (int64_t)(scene->rules->horizon_share * (double)retention_ms));
+    if (mark->lag_ms == UNKNOWN || elapsed < look_back_ms)
+        return found;
+    double growth = (double)(lag_ms - mark->lag_ms) / (double)elapsed;
+    if (growth > standing_still)
+        found.overtake_ms = forecast((double)found.headroom_ms / growth);
+    return found;
+}
+
+/* Retention by size: the start follows the end at the speed of writing, once it has begun to move. */
+static struct overtaking overtaking_by_size(const struct scene *scene, const struct position_memory *memory,
+                                            const struct partition_memory *partition,
+                                            const struct snap_partition *seen)
+{
+    struct overtaking found = {UNKNOWN, UNKNOWN, UNKNOWN};
+    double written = partition_rate(partition) / 1000; /* a millisecond */
+    int64_t elapsed = scene->now - memory->marks[0].time;
+    if (!partition->start_moved || written <= 0 || elapsed < look_back_ms)
+        return found;
+    double distance = memory->committed > seen->start ? (double)(memory->committed - seen->start) : 0;
+    double held = (double)(seen->end - seen->start) / written;
+    double read = (double)(memory->committed - memory->marks[0].committed) / (double)elapsed;
+    found.headroom_ms = forecast(distance / written);
+    found.horizon_ms = smaller(scene->rules->horizon_ms, (int64_t)(scene->rules->horizon_share * held));
+    if (written - read > standing_still * written)
+        found.overtake_ms = forecast(distance / (written - read));
+    return found;
+}
+
+struct overtaking forecast_overtaking(const struct scene *scene, const struct snap_topic *topic,
+                                      const struct position_memory *memory,
+                                      const struct partition_memory *partition,
+                                      const struct snap_partition *seen)
+{
+    struct overtaking by_time = {UNKNOWN, UNKNOWN, UNKNOWN}, by_size = by_time;
+    int64_t lag_ms = position_steady_lag(memory, scene->history);
+    if (topic->config.cleanup_policy == CLEANUP_COMPACT || lag_ms == UNKNOWN || lag_ms == 0)
+        return by_time;
+    if (topic->config.retention_ms > 0)
+        by_time = overtaking_by_time(scene, topic->config.retention_ms, memory, lag_ms);
+    if (topic->config.retention_bytes > 0)
+        by_size = overtaking_by_size(scene, memory, partition, seen);
+    if (by_time.headroom_ms == UNKNOWN)
+        return by_size;
+    if (by_size.headroom_ms == UNKNOWN)
+        return by_time;
+    return by_size.headroom_ms < by_time.headroom_ms ? by_size : by_time;
+}
+
+/* By the speed of reading and writing since the mark. */
+static int64_t catchup(const struct scene *scene, const struct position_memory *memory,
+                       const struct partition_memory *partition, int64_t lag)
+{
+    const struct mark *mark = &memory->marks[0];
+    int64_t elapsed = scene->now - mark->time;
+    if (lag == 0)
+        return 0;
+    if (elapsed < look_back_ms)
+        return UNKNOWN;
+    double read = (double)(memory->committed - mark->committed) / (double)elapsed;
+    double closing = read - partition_rate(partition) / 1000;
+    return closing > 0 ? forecast((double)lag / closing) : UNKNOWN;
+}
+
+static int64_t exposed(const struct snap_topic *topic, int64_t lag, int64_t lag_ms)
+{
+    int64_t safe = topic->config.min_compaction_lag_ms;
+    if (topic->config.cleanup_policy != CLEANUP_COMPACT &&
+        topic->config.cleanup_policy != CLEANUP_COMPACT_DELETE)
+        return UNKNOWN;
+    return lag == UNKNOWN || lag_ms == UNKNOWN || lag_ms < safe ? 0 : lag;
+}
+
+static void keep_smaller(int64_t *least, int64_t value)
+{
+    if (value != UNKNOWN && (*least == UNKNOWN || value < *least))
+        *least = value;
+}
+
+void forecast_subscription(const struct scene *scene, uint32_t s)
+{
+    const struct snap_subscription *seen = &scene->snapshot->subscriptions[s];
+    const struct snap_topic *topic = &scene->snapshot->topics[seen->topic];
+    const struct topic_memory *partitions = &scene->history->topics[scene->history->topic_at[seen->topic]];
+    const struct subscription_memory *memory = scene_subscription(scene, s);
+    struct subscription_findings *sub = &scene->findings->subscriptions[s];
+    bool converging = true;
+    int64_t latest = UNKNOWN;
+    for (uint32_t i = 0, at = 0; i < seen->positions; i++, at++) {
+        uint32_t p = seen->first_position + i, partition = scene->snapshot->positions[p].partition;
+        const struct partition_memory *ends = &partitions->partitions[partition - topic->first_partition];
+        const struct position_findings *position = &scene->findings->positions[p];
+        at = scene_skip_absent(memory, at);
+        if (position->lag == UNKNOWN)
+            continue;
+        struct overtaking found = forecast_overtaking(scene, topic, &memory->positions[at], ends,
+                                                      &scene->snapshot->partitions[partition]);
+        keep_smaller(&sub->headroom_ms, found.headroom_ms);
+        keep_smaller(&sub->overtake_ms, found.overtake_ms);
+        int64_t caught_up = catchup(scene, &memory->positions[at], ends, position->lag);
+        converging &= caught_up != UNKNOWN;
+        latest = caught_up > latest ? caught_up : latest;
+        int64_t taken = exposed(topic, position->lag, position->lag_ms);
+        if (taken != UNKNOWN)
+            sub->compaction_exposed =
+                sub->compaction_exposed == UNKNOWN ? taken : sub->compaction_exposed + taken;
+    }
+    sub->catchup_ms = converging ? latest : UNKNOWN;
+}

@@ -1,0 +1,380 @@
+#include "exporter/history.h"
+
+#include "exporter/base/mem.h"
+#include "exporter/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* A replay ends where the reader is as good as current. */
+static const int64_t replayed_ms = 60 * 1000;
+
+struct history *history_new(void)
+{
+    struct history *history = MEM_NEW(struct history);
+    history->began = history->time = history->before = UNKNOWN;
+    return history;
+}
+
+static void free_topic(struct topic_memory *topic)
+{
+    free(topic->name);
+    free(topic->partitions);
+}
+
+static void free_group(struct group_memory *group)
+{
+    for (uint32_t i = 0; i < group->subscription_count; i++) {
+        free(group->subscriptions[i].topic);
+        free(group->subscriptions[i].positions);
+    }
+    free(group->subscriptions);
+    free(group->name);
+}
+
+void history_free(struct history **history)
+{
+    struct history *h = *history;
+    if (h == NULL)
+        return;
+    for (uint32_t i = 0; i < h->topic_count; i++)
+        free_topic(&h->topics[i]);
+    for (uint32_t i = 0; i < h->group_count; i++)
+        free_group(&h->groups[i]);
+    free(h->topics);
+    free(h->groups);
+    free(h->topic_at);
+    free(h->group_at);
+    free(h->subscription_at);
+    free(h);
+    *history = NULL;
+}
+
+static char *copy_name(struct str name)
+{
+    char *copy = MEM_ARRAY(name.length + 1, char);
+    if (name.length > 0)
+        memcpy(copy, name.bytes, name.length);
+    return copy;
+}
+
+/* Opens a gap for a new element at `at`: the rest moves up. The array has room. */
+static void open_gap(void *array, uint32_t at, uint32_t *count, size_t size)
+{
+    char *place = (char *)array + at * size;
+    memmove(place + size, place, (*count - at) * size);
+    memset(place, 0, size);
+    ++*count;
+}
+
+/* Closes the gap that a freed element leaves. */
+static void close_gap(void *array, uint32_t at, uint32_t *count, size_t size)
+{
+    char *place = (char *)array + at * size;
+    --*count;
+    memmove(place, place + size, (*count - at) * size);
+}
+
+/* --- topics -------------------------------------------------------------------------------------------- */
+
+static struct str name_of_topic(const struct topic_memory *topic)
+{
+    return (struct str){topic->name, topic->name_length};
+}
+
+static struct topic_memory *insert_topic(struct history *history, uint32_t at, const struct snap_topic *seen)
+{
+    history->topics = mem_grow(history->topics, &history->topic_capacity, history->topic_count + 1u,
+                               sizeof *history->topics);
+    open_gap(history->topics, at, &history->topic_count, sizeof *history->topics);
+    struct topic_memory *topic = &history->topics[at];
+    topic->name = copy_name(seen->name);
+    topic->name_length = seen->name.length;
+    return topic;
+}
+
+static void fit_partitions(struct topic_memory *topic, uint32_t count)
+{
+    if (count <= topic->partition_count)
+        return;
+    struct partition_memory *partitions = MEM_ARRAY(count, struct partition_memory);
+    if (topic->partition_count > 0)
+        memcpy(partitions, topic->partitions, topic->partition_count * sizeof *partitions);
+    for (uint32_t i = topic->partition_count; i < count; i++)
+        partitions[i].start = partitions[i].end = partitions[i].start_before = UNKNOWN;
+    free(topic->partitions);
+    topic->partitions = partitions;
+    topic->partition_count = count;
+}
+
+static bool other_id(const uint8_t *known, const uint8_t *seen)
+{
+    static const uint8_t none[16];
+    return memcmp(known, none, 16) != 0 && memcmp(seen, none, 16) != 0 && memcmp(known, seen, 16) != 0;
+}
+
+static void observe_topic(struct history *history, struct topic_memory *topic,
+                          const struct snapshot *snapshot, const struct snap_topic *seen)
+{
+    fit_partitions(topic, seen->partitions);
+    if (other_id(topic->id, seen->id))
+        for (uint32_t i = 0; i < topic->partition_count; i++)
+            partition_begin_again(&topic->partitions[i]);
+    memcpy(topic->id, seen->id, sizeof topic->id);
+    for (uint32_t i = 0; i < seen->partitions; i++) {
+        const struct snap_partition *partition = &snapshot->partitions[seen->first_partition + i];
+        if (partition->end != UNKNOWN && topic->partitions[i].end != UNKNOWN &&
+            partition->end < topic->partitions[i].end)
+            history->anomalies[ANOMALY_END_WENT_BACK]++;
+        partition_observe(&topic->partitions[i], partition, history->time);
+    }
+    topic->seen = history->time;
+}
+
+static void observe_topics(struct history *history, const struct snapshot *snapshot)
+{
+    uint32_t at = 0;
+    free(history->topic_at);
+    history->topic_at = MEM_ARRAY(snapshot->topic_count, uint32_t);
+    for (uint32_t i = 0; i < snapshot->topic_count; i++, at++) {
+        const struct snap_topic *seen = &snapshot->topics[i];
+        int order = -1;
+        while (at < history->topic_count &&
+               (order = str_compare(name_of_topic(&history->topics[at]), seen->name)) < 0) {
+            if (history->time - history->topics[at].seen <= FORGET_AFTER_MS) {
+                at++;
+                continue;
+            }
+            free_topic(&history->topics[at]);
+            close_gap(history->topics, at, &history->topic_count, sizeof *history->topics);
+        }
+        struct topic_memory *topic =
+            at < history->topic_count && order == 0 ? &history->topics[at] : insert_topic(history, at, seen);
+        history->topic_at[i] = at;
+        observe_topic(history, topic, snapshot, seen);
+    }
+}
+
+/* --- groups -------------------------------------------------------------------------------------------- */
+
+static struct str name_of_group(const struct group_memory *group)
+{
+    return (struct str){group->name, group->name_length};
+}
+
+static struct group_memory *insert_group(struct history *history, uint32_t at, const struct snap_group *seen)
+{
+    history->groups = mem_grow(history->groups, &history->group_capacity, history->group_count + 1u,
+                               sizeof *history->groups);
+    open_gap(history->groups, at, &history->group_count, sizeof *history->groups);
+    struct group_memory *group = &history->groups[at];
+    group->name = copy_name(seen->name);
+    group->name_length = seen->name.length;
+    group->first_seen = history->time;
+    group->generation = group->members = group->empty_since = group->grown = group->judged = UNKNOWN;
+    group->alive_since = history->time;
+    for (unsigned c = 0; c < CONDITIONS; c++)
+        group->since[c] = UNKNOWN;
+    return group;
+}
+
+static struct subscription_memory *insert_subscription(struct group_memory *group, uint32_t at,
+                                                       struct str topic)
+{
+    struct subscription_memory *all = MEM_ARRAY(group->subscription_count + 1u, struct subscription_memory);
+    if (group->subscription_count > 0)
+        memcpy(all, group->subscriptions, group->subscription_count * sizeof *all);
+    free(group->subscriptions);
+    group->subscriptions = all;
+    open_gap(all, at, &group->subscription_count, sizeof *all);
+    all[at] = (struct subscription_memory){
+        .topic = copy_name(topic),
+        .topic_length = topic.length,
+        .last_progress = UNKNOWN,
+        .lost_at = UNKNOWN,
+        .skipped_at = UNKNOWN,
+        .replaying_since = UNKNOWN,
+    };
+    return &all[at];
+}
+
+static struct position_memory *insert_position(struct subscription_memory *subscription, uint32_t at)
+{
+    struct position_memory *all = MEM_ARRAY(subscription->position_count + 1u, struct position_memory);
+    if (subscription->position_count > 0)
+        memcpy(all, subscription->positions, subscription->position_count * sizeof *all);
+    free(subscription->positions);
+    subscription->positions = all;
+    open_gap(all, at, &subscription->position_count, sizeof *all);
+    return &all[at];
+}
+
+/* All positions of a subscription that is new, at once. */
+static void fit_positions(struct subscription_memory *memory, const struct snapshot *snapshot,
+                          const struct snap_subscription *seen)
+{
+    if (memory->position_count > 0)
+        return;
+    memory->positions = MEM_ARRAY(seen->positions, struct position_memory);
+    memory->position_count = seen->positions;
+    for (uint32_t i = 0; i < seen->positions; i++) {
+        uint32_t partition = snapshot->positions[seen->first_position + i].partition;
+        memory->positions[i].number = snapshot->partitions[partition].number;
+        memory->positions[i].life = UINT32_MAX; /* of no partition: begin when it is observed */
+    }
+}
+
+static void add_movement(struct history *history, struct subscription_memory *memory,
+                         const struct movement *movement, int32_t number)
+{
+    int64_t now = history->time;
+    if (movement->read > 0 && movement->skipped == 0)
+        memory->last_progress = now;
+    if (movement->lost > 0) {
+        memory->lost += movement->lost;
+        memory->lost_at = now;
+        memory->lost_on = number;
+    }
+    if (movement->skipped > 0) {
+        memory->skipped += movement->skipped;
+        memory->skipped_at = now;
+        memory->skipped_on = number;
+    }
+    if (movement->rewound > 0) {
+        memory->rewound += movement->rewound;
+        if (memory->replaying_since == UNKNOWN)
+            memory->replaying_since = now;
+    }
+    history->anomalies[ANOMALY_COMMITTED_BEYOND_END] += movement->beyond;
+}
+
+static void observe_position(struct history *history, struct subscription_memory *memory, uint32_t at,
+                             struct surroundings *around, const struct snap_position *seen)
+{
+    struct position_memory *position = &memory->positions[at];
+    if (position->life != around->partition->life) {
+        bool made_again = position->life != UINT32_MAX;
+        position_begin(position, around, seen);
+        history->anomalies[ANOMALY_COMMITTED_BEYOND_END] += made_again && position->beyond_since != UNKNOWN;
+        return;
+    }
+    position->present = true;
+    struct movement movement = position_observe(position, around, seen);
+    add_movement(history, memory, &movement, position->number);
+}
+
+/* How far behind the worst of its positions is, and whether a replay has come to its end. */
+static void note_lag(const struct history *history, struct subscription_memory *memory)
+{
+    int64_t worst = UNKNOWN, steady = UNKNOWN;
+    for (uint32_t i = 0; i < memory->position_count; i++) {
+        const struct position_memory *position = &memory->positions[i];
+        if (!position->present)
+            continue;
+        int64_t lag = position_steady_lag(position, history);
+        worst = position->lag_ms > worst ? position->lag_ms : worst;
+        steady = lag > steady ? lag : steady;
+    }
+    trend_add(memory, history->time, steady);
+    if (worst != UNKNOWN && worst < replayed_ms)
+        memory->replaying_since = UNKNOWN;
+}
+
+static void observe_subscription(struct history *history, struct subscription_memory *memory,
+                                 const struct snapshot *snapshot, const struct snap_subscription *seen,
+                                 bool resettable)
+{
+    const struct topic_memory *topic = &history->topics[history->topic_at[seen->topic]];
+    uint32_t first_partition = snapshot->topics[seen->topic].first_partition, at = 0;
+    memory->seen = history->time;
+    fit_positions(memory, snapshot, seen);
+    for (uint32_t i = 0; i < seen->positions; i++, at++) {
+        const struct snap_position *position = &snapshot->positions[seen->first_position + i];
+        struct surroundings around = {
+            .history = history,
+            .partition = &topic->partitions[position->partition - first_partition],
+            .seen = &snapshot->partitions[position->partition],
+            .resettable = resettable,
+        };
+        while (at < memory->position_count && memory->positions[at].number < around.seen->number)
+            memory->positions[at++].present = false;
+        if (at == memory->position_count || memory->positions[at].number != around.seen->number)
+            insert_position(memory, at)->life = UINT32_MAX;
+        observe_position(history, memory, at, &around, position);
+    }
+    while (at < memory->position_count)
+        memory->positions[at++].present = false;
+    note_lag(history, memory);
+}
+
+/* Returns whether the group has read something. */
+static bool observe_subscriptions(struct history *history, struct group_memory *group,
+                                  const struct snapshot *snapshot, const struct snap_group *seen,
+                                  bool resettable)
+{
+    uint32_t at = 0;
+    bool progressed = false;
+    for (uint32_t i = 0; i < seen->subscriptions; i++, at++) {
+        const struct snap_subscription *subscription = &snapshot->subscriptions[seen->first_subscription + i];
+        struct str topic = snapshot->topics[subscription->topic].name;
+        int order = -1;
+        while (at < group->subscription_count &&
+               (order = str_compare(
+                    (struct str){group->subscriptions[at].topic, group->subscriptions[at].topic_length},
+                    topic)) < 0)
+            at++;
+        if (at == group->subscription_count || order != 0)
+            insert_subscription(group, at, topic);
+        history->subscription_at[seen->first_subscription + i] = at;
+        observe_subscription(history, &group->subscriptions[at], snapshot, subscription, resettable);
+        progressed |= group->subscriptions[at].last_progress == history->time;
+    }
+    return progressed;
+}
+
+static void observe_groups(struct history *history, const struct snapshot *snapshot)
+{
+    uint32_t at = 0;
+    free(history->group_at);
+    free(history->subscription_at);
+    history->group_at = MEM_ARRAY(snapshot->group_count, uint32_t);
+    history->subscription_at = MEM_ARRAY(snapshot->subscription_count, uint32_t);
+    for (uint32_t i = 0; i < snapshot->group_count; i++, at++) {
+        const struct snap_group *seen = &snapshot->groups[i];
+        int order = -1;
+        while (at < history->group_count &&
+               (order = str_compare(name_of_group(&history->groups[at]), seen->name)) < 0) {
+            if (history->time - history->groups[at].seen <= FORGET_AFTER_MS) {
+                at++;
+                continue;
+            }
+            free_group(&history->groups[at]);
+            close_gap(history->groups, at, &history->group_count, sizeof *history->groups);
+        }
+        struct group_memory *group =
+            at < history->group_count && order == 0 ? &history->groups[at] : insert_group(history, at, seen);
+        history->group_at[i] = at;
+        /* Offsets are set while nobody is there; who is there may have come after it. */
+        bool empty_before = group->empty_since != UNKNOWN;
+        group_observe(group, seen, history);
+        bool empty = empty_before && group->empty_since != UNKNOWN;
+        bool progressed = observe_subscriptions(history, group, snapshot, seen,
+                                                empty && group->had_members && !group->works_empty);
+        group->works_empty |= empty && progressed;
+        group->seen = history->time;
+    }
+}
+
+void history_observe(struct history *history, const struct snapshot *snapshot)
+{
+    if (history->began == UNKNOWN)
+        history->began = snapshot->time;
+    history->before = history->time == UNKNOWN ? snapshot->time : history->time;
+    history->time = snapshot->time;
+    for (uint32_t i = 0; i < snapshot->position_count && !history->dates; i++)
+        history->dates = snapshot->positions[i].next_ts != UNKNOWN;
+    observe_topics(history, snapshot);
+    observe_groups(history, snapshot);
+    history->anomalies[ANOMALY_ORPHAN_COMMIT] = snapshot->orphan_count;
+    history->anomalies[ANOMALY_DUPLICATE_NAME] += snapshot->duplicate_names;
+}

@@ -1,0 +1,117 @@
+#include "exporter/memory.h"
+
+#include <string.h>
+
+static const int64_t trend_every_ms = 29 * 1000;
+
+static void add_rebalance(struct group_memory *memory, int64_t now)
+{
+    if (memory->rebalance_count == REBALANCES) {
+        memory->rebalance_count--;
+        memmove(&memory->rebalances[0], &memory->rebalances[1],
+                (REBALANCES - 1) * sizeof memory->rebalances[0]);
+    }
+    memory->rebalances[memory->rebalance_count++] = now;
+}
+
+static bool rebalancing(enum group_state state)
+{
+    return state == GROUP_STATE_PREPARING_REBALANCE || state == GROUP_STATE_COMPLETING_REBALANCE ||
+           state == GROUP_STATE_ASSIGNING || state == GROUP_STATE_RECONCILING;
+}
+
+/* How many rebalances there were since the last poll: exact by the generation, at least one where the group
+ * is seen to begin one or its members change. */
+static int64_t new_rebalances(const struct group_memory *memory, const struct snap_group *seen)
+{
+    if (seen->generation != UNKNOWN && memory->generation != UNKNOWN)
+        return seen->generation > memory->generation ? seen->generation - memory->generation : 0;
+    if (seen->generation != UNKNOWN || memory->generation != UNKNOWN)
+        return 0;
+    if (rebalancing(seen->state))
+        return !memory->rebalancing;
+    return !memory->rebalancing && seen->members != UNKNOWN && memory->members != UNKNOWN &&
+           seen->members != memory->members;
+}
+
+static void observe_members(struct group_memory *memory, const struct snap_group *seen, int64_t now)
+{
+    bool empty = seen->members == 0 || seen->state == GROUP_STATE_EMPTY || seen->state == GROUP_STATE_DEAD;
+    bool known = seen->members != UNKNOWN || seen->state != GROUP_STATE_UNKNOWN;
+    if (known && !empty) {
+        if (memory->empty_since != UNKNOWN)
+            memory->alive_since = now;
+        memory->empty_since = UNKNOWN;
+        memory->had_members = true;
+        memory->works_empty = false;
+    } else if (empty && memory->empty_since == UNKNOWN) {
+        memory->empty_since = now;
+    }
+    if (seen->members != UNKNOWN)
+        memory->members = seen->members;
+}
+
+void group_observe(struct group_memory *memory, const struct snap_group *seen, const struct history *history)
+{
+    int64_t rebalances = new_rebalances(memory, seen);
+    for (int64_t i = 0; i < rebalances && i < REBALANCES; i++)
+        add_rebalance(memory, history->time);
+    memory->rebalances_total += rebalances;
+    if (memory->rebalancing && rebalancing(seen->state) && history->before != UNKNOWN)
+        memory->rebalancing_ms += history->time - history->before;
+    memory->rebalancing = rebalancing(seen->state);
+    if (seen->generation != UNKNOWN)
+        memory->generation = seen->generation;
+    observe_members(memory, seen, history->time);
+}
+
+struct rebalance_run group_rebalance_run(const struct group_memory *memory, int64_t now, int64_t window)
+{
+    struct rebalance_run run = {0, now};
+    for (uint32_t i = memory->rebalance_count; i > 0 && run.first - memory->rebalances[i - 1] <= window;
+         i--) {
+        run.first = memory->rebalances[i - 1];
+        run.count++;
+    }
+    return run;
+}
+
+void trend_add(struct subscription_memory *memory, int64_t now, int64_t lag_ms)
+{
+    uint32_t n = memory->trends;
+    if (n >= 2 && memory->trend[n - 1].time - memory->trend[n - 2].time < trend_every_ms) {
+        memory->trend[n - 1] = (struct sample){now, lag_ms};
+        return;
+    }
+    if (n == TREND_SAMPLES) {
+        n--;
+        memmove(&memory->trend[0], &memory->trend[1], n * sizeof memory->trend[0]);
+    }
+    memory->trend[n] = (struct sample){now, lag_ms};
+    memory->trends = n + 1;
+}
+
+int64_t trend_ago(const struct subscription_memory *memory, int64_t now, int64_t age)
+{
+    for (uint32_t i = memory->trends; i > 0; i--)
+        if (now - memory->trend[i - 1].time >= age)
+            return memory->trend[i - 1].value;
+    return UNKNOWN;
+}
+
+int64_t trend_least(const struct subscription_memory *memory, int64_t since)
+{
+    int64_t least = UNKNOWN;
+    for (uint32_t i = memory->trends; i > 0 && memory->trend[i - 1].time >= since; i--)
+        if (memory->trend[i - 1].value != UNKNOWN && (least == UNKNOWN || memory->trend[i - 1].value < least))
+            least = memory->trend[i - 1].value;
+    return least;
+}
+
+int64_t trend_above(const struct subscription_memory *memory, int64_t level)
+{
+    int64_t since = UNKNOWN;
+    for (uint32_t i = memory->trends; i > 0 && memory->trend[i - 1].value >= level; i--)
+        since = memory->trend[i - 1].time;
+    return since;
+}

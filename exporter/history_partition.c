@@ -1,0 +1,97 @@
+#include "exporter/memory.h"
+
+#include <string.h>
+
+void partition_begin_again(struct partition_memory *memory)
+{
+    *memory = (struct partition_memory){
+        .start = UNKNOWN, .end = UNKNOWN, .start_before = UNKNOWN, .life = memory->life + 1};
+}
+
+/* Leaves out the sample that is missed least: the one whose neighbours are closest for its age. */
+static void thin_out(struct partition_memory *memory, int64_t now)
+{
+    struct sample *ends = memory->ends;
+    uint32_t least = 1;
+    double least_gap = 1e300;
+    for (uint32_t i = 1; i + 1 < memory->samples; i++) {
+        double gap = (double)(ends[i + 1].time - ends[i - 1].time) / (double)(now - ends[i].time + 15000);
+        if (gap < least_gap) {
+            least_gap = gap;
+            least = i;
+        }
+    }
+    memory->samples--;
+    memmove(&ends[least], &ends[least + 1], (memory->samples - least) * sizeof *ends);
+}
+
+static void add_end(struct partition_memory *memory, int64_t end, int64_t now)
+{
+    uint32_t n = memory->samples;
+    /* While nothing is written the first and the last time of it are enough. */
+    if (n >= 2 && memory->ends[n - 1].value == end && memory->ends[n - 2].value == end) {
+        memory->ends[n - 1].time = now;
+        return;
+    }
+    if (n == END_SAMPLES) {
+        thin_out(memory, now);
+        n--;
+    }
+    memory->ends[n] = (struct sample){now, end};
+    memory->samples = n + 1;
+}
+
+void partition_observe(struct partition_memory *memory, const struct snap_partition *seen, int64_t now)
+{
+    if (seen->end != UNKNOWN) {
+        if (memory->end != UNKNOWN && seen->end < memory->end)
+            partition_begin_again(memory);
+        add_end(memory, seen->end, now);
+        memory->end = seen->end;
+    }
+    if (seen->start != UNKNOWN) {
+        if (memory->start != UNKNOWN && seen->start > memory->start)
+            memory->start_moved = true;
+        memory->start_before = memory->start;
+        memory->start = seen->start;
+    }
+}
+
+static int64_t between(struct sample a, struct sample b, int64_t offset)
+{
+    if (b.value <= a.value || b.time <= a.time)
+        return b.time;
+    double share = (double)(offset - a.value) / (double)(b.value - a.value);
+    return a.time + (int64_t)(share * (double)(b.time - a.time));
+}
+
+int64_t partition_written(const struct partition_memory *memory, const struct snap_partition *seen,
+                          int64_t offset)
+{
+    const struct sample *ends = memory->ends;
+    uint32_t low = 0, high = memory->samples;
+    while (low < high) { /* the first sample whose end is beyond the offset */
+        uint32_t middle = low + (high - low) / 2;
+        if (ends[middle].value > offset)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    if (low == memory->samples)
+        return UNKNOWN;
+    if (low > 0)
+        return between(ends[low - 1], ends[low], offset);
+    if (seen->start_ts == UNKNOWN || seen->start == UNKNOWN || seen->start > offset ||
+        seen->start_ts > ends[0].time)
+        return UNKNOWN;
+    return between((struct sample){seen->start_ts, seen->start}, ends[0], offset);
+}
+
+double partition_rate(const struct partition_memory *memory)
+{
+    if (memory->samples < 2)
+        return 0;
+    const struct sample *first = &memory->ends[0], *last = &memory->ends[memory->samples - 1];
+    int64_t time = last->time - first->time;
+    return time > 0 ? (double)(last->value - first->value) * 1000 / (double)time : 0;
+}

@@ -1,0 +1,393 @@
+#include "exporter/judgement.h"
+
+#include "exporter/base/mem.h"
+
+/*
+ * One function a rule, each a cause with its evidence; the table at the end says which condition it stands
+ * for. A cause that has to last is given its time by `held`: conditions are about time, never about polls.
+ */
+
+/* --- saying what was found ----------------------------------------------------------------------------- */
+
+static void found(struct scene *scene, enum condition condition, int64_t subscription, int64_t position,
+                  int64_t since)
+{
+    struct findings *findings = scene->findings;
+    findings->wheres = mem_grow(findings->wheres, &scene->where_capacity, findings->where_count + 1u,
+                                sizeof *findings->wheres);
+    findings->wheres[findings->where_count++] = (struct finding){
+        .condition = condition,
+        .group = scene->g,
+        .subscription = subscription,
+        .position = position,
+        .since = since,
+    };
+    findings->groups[scene->g].conditions |= 1u << condition;
+}
+
+static bool is_found(const struct scene *scene, enum condition condition)
+{
+    return scene->findings->groups[scene->g].conditions & 1u << condition;
+}
+
+/* Whether the cause of a condition has been there for `duration`; remembers since when it has. */
+static bool held(const struct scene *scene, enum condition condition, bool cause, int64_t duration)
+{
+    int64_t *since = &scene->memory->since[condition];
+    if (!cause)
+        *since = UNKNOWN;
+    else if (*since == UNKNOWN)
+        *since = scene->now;
+    return cause && scene->now - *since >= duration;
+}
+
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* --- walking a group's positions ----------------------------------------------------------------------- */
+
+struct walk {
+    uint32_t s, p, at; /* subscription, position; its place in the memory */
+    uint32_t next_s, next_p;
+    const struct subscription_memory *subscription;
+    const struct position_memory *memory;
+    const struct partition_memory *partition;
+    const struct snap_topic *topic;
+    const struct snap_partition *seen;
+    const struct position_findings *findings;
+};
+
+static bool walk_next(const struct scene *scene, struct walk *walk)
+{
+    const struct snapshot *snapshot = scene->snapshot;
+    while (walk->subscription == NULL || walk->next_p == snapshot->subscriptions[walk->s].positions) {
+        if (walk->next_s == scene->group->subscriptions)
+            return false;
+        walk->s = scene->group->first_subscription + walk->next_s++;
+        walk->subscription = scene_subscription(scene, walk->s);
+        walk->next_p = walk->at = 0;
+    }
+    const struct snap_subscription *sub = &snapshot->subscriptions[walk->s];
+    walk->at = scene_skip_absent(walk->subscription, walk->at);
+    walk->memory = &walk->subscription->positions[walk->at++];
+    walk->p = sub->first_position + walk->next_p++;
+    walk->topic = &snapshot->topics[sub->topic];
+    walk->seen = &snapshot->partitions[snapshot->positions[walk->p].partition];
+    walk->partition = &scene->history->topics[scene->history->topic_at[sub->topic]]
+                           .partitions[snapshot->positions[walk->p].partition - walk->topic->first_partition];
+    walk->findings = &scene->findings->positions[walk->p];
+    return true;
+}
+
+/* --- no progress --------------------------------------------------------------------------------------- */
+
+/* A reader that moves often is missed soon. One that hardly ever moved, or that is hardly known yet, may be
+ * in the middle of its cycle. */
+static const int64_t unfamiliar_ms = 14 * 60 * 1000;
+static const uint32_t familiar_moves = 20;
+
+static int64_t patience(const struct scene *scene, const struct position_memory *memory)
+{
+    int64_t cycle = position_cycle(memory, scene->history);
+    int64_t least = scene->rules->stuck_after_ms;
+    if (position_moves(memory) < familiar_moves && unfamiliar_ms > least &&
+        least == rules_default().stuck_after_ms)
+        least = unfamiliar_ms;
+    return later(least, cycle + cycle * 6 / 10 + (cycle > 0 ? 30000 : 0));
+}
+
+static void rule_stopped(struct scene *scene)
+{
+    const struct group_memory *memory = scene->memory;
+    int64_t unread_since = UNKNOWN, since = UNKNOWN, wait = scene->rules->stopped_after_ms;
+    if (memory->empty_since == UNKNOWN || scene->now - memory->empty_since < wait * 6 / 10)
+        return;
+    for (struct walk walk = {0}; walk_next(scene, &walk);) {
+        since = later(since, walk.subscription->last_progress);
+        if (walk.memory->unread_since == UNKNOWN)
+            continue;
+        if (unread_since == UNKNOWN || walk.memory->unread_since < unread_since)
+            unread_since = walk.memory->unread_since;
+        if (memory->works_empty)
+            wait = later(wait, patience(scene, walk.memory));
+    }
+    since = later(since, unread_since);
+    if (unread_since != UNKNOWN && scene->now - since >= wait)
+        found(scene, CONDITION_STOPPED, NO_INDEX, NO_INDEX, since);
+}
+
+static void rule_stuck(struct scene *scene)
+{
+    if (scene->memory->empty_since != UNKNOWN)
+        return;
+    for (struct walk walk = {0}; walk_next(scene, &walk);) {
+        if (walk.memory->unread_since == UNKNOWN)
+            continue;
+        int64_t since = later(walk.memory->unread_since, scene->memory->alive_since);
+        if (scene->now - since >= patience(scene, walk.memory))
+            found(scene, CONDITION_STUCK, walk.s, walk.p, since);
+    }
+}
+
+/* --- rebalances ---------------------------------------------------------------------------------------- */
+
+/* The worst time lag of the group's topics now, and how much it has grown since then. */
+static int64_t worst_lag(const struct scene *scene, int64_t since, int64_t *grown)
+{
+    int64_t worst = UNKNOWN;
+    *grown = 0;
+    for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
+        uint32_t s = scene->group->first_subscription + i;
+        int64_t lag = scene->findings->subscriptions[s].lag_ms_max;
+        int64_t least = trend_least(scene_subscription(scene, s), since);
+        worst = later(worst, lag);
+        if (lag != UNKNOWN && least != UNKNOWN)
+            *grown = later(*grown, lag - least);
+    }
+    return worst;
+}
+
+static bool rebalances_keep_coming(const struct scene *scene, struct rebalance_run *run)
+{
+    *run = group_rebalance_run(scene->memory, scene->now, scene->rules->rebalance_window_ms);
+    return run->count >= scene->rules->rebalance_count &&
+           scene->now - run->first >= scene->rules->spiral_after_ms;
+}
+
+static void rule_death_spiral(struct scene *scene)
+{
+    struct rebalance_run run;
+    int64_t grown;
+    if (!rebalances_keep_coming(scene, &run))
+        return;
+    int64_t lag = worst_lag(scene, run.first, &grown), much = scene->rules->objective_ms * 2 / 5;
+    if (lag >= much && grown >= much / 2)
+        found(scene, CONDITION_DEATH_SPIRAL, NO_INDEX, NO_INDEX, run.first);
+}
+
+static void rule_rebalance_storm(struct scene *scene)
+{
+    struct rebalance_run run;
+    if (rebalances_keep_coming(scene, &run) && !is_found(scene, CONDITION_DEATH_SPIRAL))
+        found(scene, CONDITION_REBALANCE_STORM, NO_INDEX, NO_INDEX, run.first);
+}
+
+/* --- too slow ------------------------------------------------------------------------------------------ */
+
+/* Beyond the objective, and not on its way back. */
+static bool over_objective(const struct scene *scene, const struct subscription_memory *memory)
+{
+    int64_t objective = scene->rules->objective_ms, since = trend_above(memory, objective);
+    if (since == UNKNOWN || scene->now - since < objective / 5 || memory->trends == 0)
+        return false;
+    int64_t lag = memory->trend[memory->trends - 1].value, before = trend_ago(memory, scene->now, objective);
+    return before != UNKNOWN && lag - before > -objective / 5;
+}
+
+/* Within it still, but away from its old level for so long that it is no peak. */
+static bool growing(const struct scene *scene, const struct subscription_memory *memory)
+{
+    int64_t objective = scene->rules->objective_ms;
+    int64_t high_since = trend_above(memory, objective / 5), off_since = trend_above(memory, objective / 6);
+    if (high_since == UNKNOWN || scene->now - high_since < objective * 4 / 5 ||
+        scene->now - off_since < objective * 21 / 10)
+        return false;
+    int64_t lag = memory->trend[memory->trends - 1].value;
+    int64_t before = trend_ago(memory, scene->now, objective * 2),
+            middle = trend_ago(memory, scene->now, objective);
+    return before != UNKNOWN && middle != UNKNOWN && lag > middle && lag - before > objective / 10;
+}
+
+static void rule_falling_behind(struct scene *scene)
+{
+    for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
+        uint32_t s = scene->group->first_subscription + i;
+        const struct subscription_memory *memory = scene_subscription(scene, s);
+        if (memory->replaying_since != UNKNOWN || is_found(scene, CONDITION_STOPPED) ||
+            is_found(scene, CONDITION_STUCK))
+            continue;
+        if (over_objective(scene, memory) || growing(scene, memory))
+            found(scene, CONDITION_FALLING_BEHIND, s, NO_INDEX,
+                  trend_above(memory, scene->rules->objective_ms / 5));
+    }
+}
+
+static void rule_skewed(struct scene *scene)
+{
+    static const int64_t behind_ms = 45 * 1000, current_ms = 22 * 1000;
+    bool cause = false;
+    int64_t where_s = NO_INDEX, where_p = NO_INDEX;
+    for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
+        uint32_t s = scene->group->first_subscription + i;
+        const struct snap_subscription *sub = &scene->snapshot->subscriptions[s];
+        const struct subscription_findings *sums = &scene->findings->subscriptions[s];
+        uint32_t current = 0;
+        int64_t worst = NO_INDEX;
+        for (uint32_t p = sub->first_position; p < sub->first_position + sub->positions; p++) {
+            const struct position_findings *position = &scene->findings->positions[p];
+            current += position->lag_ms != UNKNOWN && position->lag_ms <= current_ms;
+            if (position->lag == sums->lag_max && position->lag != UNKNOWN)
+                worst = p;
+        }
+        if (sub->positions < 3 || worst == NO_INDEX || current * 2 < sub->positions - 1)
+            continue;
+        if (scene->findings->positions[worst].lag_ms >= behind_ms &&
+            sums->lag_max * 10 >= sums->lag_sum * 6) {
+            cause = true;
+            where_s = s;
+            where_p = worst;
+        }
+    }
+    cause = cause && !is_found(scene, CONDITION_STUCK) && !is_found(scene, CONDITION_STOPPED);
+    if (held(scene, CONDITION_SKEWED, cause, scene->rules->skewed_after_ms))
+        found(scene, CONDITION_SKEWED, where_s, where_p, scene->memory->since[CONDITION_SKEWED]);
+}
+
+/* --- losing -------------------------------------------------------------------------------------------- */
+
+static void rule_retention_risk(struct scene *scene)
+{
+    static const int64_t lasting_ms = 4 * 60 * 1000;
+    int64_t s = NO_INDEX, p = NO_INDEX, soonest = INT64_MAX;
+    for (struct walk walk = {0}; walk_next(scene, &walk);) {
+        if (walk.findings->lag == UNKNOWN || walk.memory->unread_since == UNKNOWN)
+            continue;
+        struct overtaking ahead =
+            forecast_overtaking(scene, walk.topic, walk.memory, walk.partition, walk.seen);
+        if (ahead.overtake_ms == UNKNOWN || ahead.overtake_ms > ahead.horizon_ms ||
+            ahead.overtake_ms > soonest)
+            continue;
+        soonest = ahead.overtake_ms;
+        s = walk.s;
+        p = walk.p;
+    }
+    if (held(scene, CONDITION_RETENTION_RISK, p != NO_INDEX, lasting_ms))
+        found(scene, CONDITION_RETENTION_RISK, s, p, scene->memory->since[CONDITION_RETENTION_RISK]);
+}
+
+/* The index of the subscription's position on the partition of that number, NO_INDEX when it has none. */
+static int64_t position_on(const struct scene *scene, uint32_t s, int32_t number)
+{
+    const struct snap_subscription *sub = &scene->snapshot->subscriptions[s];
+    for (uint32_t p = sub->first_position; p < sub->first_position + sub->positions; p++)
+        if (scene->snapshot->partitions[scene->snapshot->positions[p].partition].number == number)
+            return p;
+    return NO_INDEX;
+}
+
+static bool recent(const struct scene *scene, int64_t event)
+{
+    return event != UNKNOWN && scene->now - event < scene->rules->clear_after_ms;
+}
+
+static void rule_data_lost(struct scene *scene)
+{
+    for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
+        uint32_t s = scene->group->first_subscription + i;
+        const struct subscription_memory *memory = scene_subscription(scene, s);
+        if (recent(scene, memory->lost_at))
+            found(scene, CONDITION_DATA_LOST, s, position_on(scene, s, memory->lost_on), memory->lost_at);
+    }
+}
+
+static void rule_skipped(struct scene *scene)
+{
+    for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
+        uint32_t s = scene->group->first_subscription + i;
+        const struct subscription_memory *memory = scene_subscription(scene, s);
+        if (recent(scene, memory->skipped_at))
+            found(scene, CONDITION_SKIPPED, s, position_on(scene, s, memory->skipped_on), memory->skipped_at);
+    }
+}
+
+/* Leaders change: one poll that shows it is not enough. */
+static void rule_committed_beyond_end(struct scene *scene)
+{
+    for (struct walk walk = {0}; walk_next(scene, &walk);)
+        if (walk.memory->beyond_since != UNKNOWN && walk.memory->beyond_since < scene->now)
+            found(scene, CONDITION_COMMITTED_BEYOND_END, walk.s, walk.p, walk.memory->beyond_since);
+}
+
+static void rule_compaction_risk(struct scene *scene)
+{
+    static const int64_t lasting_ms = 60 * 1000, current_ms = 90 * 1000;
+    int64_t s = NO_INDEX, p = NO_INDEX;
+    for (struct walk walk = {0}; walk_next(scene, &walk);) {
+        const struct topic_config *config = &walk.topic->config;
+        bool compacted =
+            config->cleanup_policy == CLEANUP_COMPACT || config->cleanup_policy == CLEANUP_COMPACT_DELETE;
+        int64_t lag = position_steady_lag(walk.memory, scene->history);
+        if (!compacted || lag < later(config->min_compaction_lag_ms, current_ms))
+            continue;
+        s = walk.s;
+        p = walk.p;
+    }
+    if (held(scene, CONDITION_COMPACTION_RISK, p != NO_INDEX, lasting_ms))
+        found(scene, CONDITION_COMPACTION_RISK, s, p, scene->memory->since[CONDITION_COMPACTION_RISK]);
+}
+
+static void rule_offsets_expiring(struct scene *scene)
+{
+    int64_t retention = scene->snapshot->offsets_retention_ms, empty_since = scene->group->empty_since;
+    if (retention == UNKNOWN || empty_since == UNKNOWN || retention <= 0)
+        return;
+    int64_t expire = empty_since + retention;
+    int64_t horizon = (int64_t)(scene->rules->horizon_share * (double)retention);
+    scene->findings->groups[scene->g].offsets_expire = expire;
+    if (expire - scene->now <= (horizon < scene->rules->horizon_ms ? horizon : scene->rules->horizon_ms))
+        found(scene, CONDITION_OFFSETS_EXPIRING, NO_INDEX, NO_INDEX, empty_since);
+}
+
+/* --- to be known --------------------------------------------------------------------------------------- */
+
+static void rule_idle_members(struct scene *scene)
+{
+    static const int64_t lasting_ms = 2 * 60 * 1000;
+    const struct snap_group *group = scene->group;
+    int64_t partitions = 0, idle = group->idle_members;
+    for (uint32_t i = 0; i < group->subscriptions; i++)
+        partitions +=
+            scene->snapshot->topics[scene->snapshot->subscriptions[group->first_subscription + i].topic]
+                .partitions;
+    if (idle == UNKNOWN && scene->memory->members != UNKNOWN && partitions > 0)
+        idle = scene->memory->members - partitions;
+    if (held(scene, CONDITION_IDLE_MEMBERS, idle > 0, lasting_ms))
+        found(scene, CONDITION_IDLE_MEMBERS, NO_INDEX, NO_INDEX,
+              scene->memory->since[CONDITION_IDLE_MEMBERS]);
+}
+
+static void rule_replaying(struct scene *scene)
+{
+    for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
+        uint32_t s = scene->group->first_subscription + i;
+        int64_t since = scene_subscription(scene, s)->replaying_since;
+        if (since != UNKNOWN)
+            found(scene, CONDITION_REPLAYING, s, NO_INDEX, since);
+    }
+}
+
+/* In the order of gravity, which is that of the findings. */
+static void (*const rule_table[CONDITIONS])(struct scene *scene) = {
+    [CONDITION_DATA_LOST] = rule_data_lost,
+    [CONDITION_RETENTION_RISK] = rule_retention_risk,
+    [CONDITION_STOPPED] = rule_stopped,
+    [CONDITION_STUCK] = rule_stuck,
+    [CONDITION_DEATH_SPIRAL] = rule_death_spiral,
+    [CONDITION_COMMITTED_BEYOND_END] = rule_committed_beyond_end,
+    [CONDITION_FALLING_BEHIND] = rule_falling_behind,
+    [CONDITION_REBALANCE_STORM] = rule_rebalance_storm,
+    [CONDITION_COMPACTION_RISK] = rule_compaction_risk,
+    [CONDITION_SKIPPED] = rule_skipped,
+    [CONDITION_OFFSETS_EXPIRING] = rule_offsets_expiring,
+    [CONDITION_SKEWED] = rule_skewed,
+    [CONDITION_IDLE_MEMBERS] = rule_idle_members,
+    [CONDITION_REPLAYING] = rule_replaying,
+};
+
+void judge_conditions(struct scene *scene)
+{
+    for (int condition = 0; condition < CONDITIONS; condition++)
+        rule_table[condition](scene);
+}

@@ -1,0 +1,211 @@
+#ifndef TIDEMARK_MEMORY_H
+#define TIDEMARK_MEMORY_H
+
+#include "exporter/findings.h"
+#include "exporter/history.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * What a history consists of; known to the history and to the evaluation only.
+ *
+ * Everything is kept in the order of names and partition numbers, as snapshots are, so that a poll is taken
+ * in and judged by walking both side by side. What isn't in a snapshot stays for FORGET_AFTER_MS, since a
+ * source may fail to tell of something that is still there. Times are those of snapshots, in milliseconds.
+ */
+
+#define FORGET_AFTER_MS (INT64_C(24) * 3600 * 1000)
+
+enum { END_SAMPLES = 32, WAITS = 3, REBALANCES = 16, TREND_SAMPLES = 40, EVENTS = 100 };
+
+struct sample {
+    int64_t time, value;
+};
+
+/* --- of a partition ------------------------------------------------------------------------------------ */
+
+struct partition_memory {
+    int64_t start, end;   /* as last seen */
+    int64_t start_before; /* as seen before that */
+    uint32_t life;        /* rises when the partition was made again, or truncated */
+    uint32_t samples;
+    bool start_moved; /* retention has taken something since it is known */
+    struct sample
+        ends[END_SAMPLES]; /* when which end was seen, close together lately and far apart long ago */
+};
+
+struct topic_memory {
+    char *name; /* owned */
+    size_t name_length;
+    int64_t seen;
+    uint8_t id[16];
+    struct partition_memory *partitions; /* owned */
+    uint32_t partition_count;
+};
+
+/* --- of a position ------------------------------------------------------------------------------------- */
+
+/* How long unread messages once waited for progress. */
+struct wait {
+    uint32_t ended_s; /* since the history's beginning */
+    uint32_t lasted_s;
+};
+
+struct mark {
+    int64_t time, committed, lag_ms;
+};
+
+struct position_memory {
+    int64_t committed;
+    int64_t lag_ms;       /* at the last poll; UNKNOWN: not known */
+    int64_t unread_since; /* since when something is unread and nothing moves; UNKNOWN: nothing is unread */
+    int64_t beyond_since; /* since when it stands beyond the end; UNKNOWN: it doesn't */
+    int64_t first_seen;
+    struct mark marks[2];             /* where it was a while ago: [0] the older one */
+    struct wait waits[WAITS];         /* the longest ones lately */
+    int64_t low_turned;               /* when low_now began */
+    uint32_t low_now_s, low_before_s; /* least time lag in this window and the one before, in seconds */
+    uint16_t moves_now, moves_before; /* movements in this hour and the hour before */
+    uint32_t life;                    /* of the partition, when this was begun */
+    int32_t number;                   /* of the partition */
+    bool present;                     /* in the snapshot taken in last */
+    uint8_t rests;                    /* how often it came to rest one message before the end */
+    bool read_to_end;                 /* it has been seen with nothing unread */
+    bool dated_here;                  /* next_ts was given since it stands where it stands */
+};
+
+_Static_assert(sizeof(struct position_memory) <= 160, "the bytes that a position may cost");
+
+/* --- of a group on a topic ----------------------------------------------------------------------------- */
+
+struct subscription_memory {
+    char *topic; /* owned */
+    size_t topic_length;
+    int64_t seen;
+    struct position_memory *positions; /* owned */
+    uint32_t position_count;
+    int64_t last_progress;
+    int64_t lost, skipped, rewound;
+    int64_t lost_at, skipped_at;        /* when it last happened; UNKNOWN: never */
+    int32_t lost_on, skipped_on;        /* partition number */
+    int64_t replaying_since;            /* UNKNOWN: it isn't */
+    struct sample trend[TREND_SAMPLES]; /* the worst steady time lag over time, oldest first */
+    uint32_t trends;
+};
+
+/* --- of a group ---------------------------------------------------------------------------------------- */
+
+struct group_memory {
+    char *name; /* owned */
+    size_t name_length;
+    int64_t seen, first_seen;
+    struct subscription_memory *subscriptions; /* owned */
+    uint32_t subscription_count;
+    int64_t generation;             /* as last known */
+    int64_t members;                /* as last known */
+    bool rebalancing;               /* as last seen */
+    int64_t empty_since;            /* since when no member was seen; UNKNOWN: some are there, or not known */
+    int64_t alive_since;            /* since when members were seen, or nothing is known of them */
+    bool had_members;               /* some were seen, so that offsets come from a reader that joins */
+    bool works_empty;               /* it progressed without members: its partitions are assigned by hand */
+    int64_t grown;                  /* when one of its topics last grew */
+    int64_t rebalances[REBALANCES]; /* when the last ones were seen, oldest first */
+    uint32_t rebalance_count;
+    int64_t rebalances_total, rebalancing_ms, slo_good_ms, slo_ms;
+    int64_t judged;            /* the snapshot that was judged last */
+    int64_t since[CONDITIONS]; /* when the cause was first seen; UNKNOWN: it is absent */
+};
+
+struct history {
+    int64_t began, time, before; /* first, last and last but one snapshot; UNKNOWN */
+    struct topic_memory *topics;
+    struct group_memory *groups;
+    size_t topic_capacity, group_capacity;
+    uint32_t topic_count, group_count;
+    bool dates; /* the source gives next_ts at all */
+    /* Of the snapshot taken in last: where its elements are remembered. */
+    uint32_t *topic_at, *group_at, *subscription_at;
+    int64_t anomalies[ANOMALIES];
+};
+
+/* --- history_partition.c ------------------------------------------------------------------------------- */
+
+/* Takes in a partition's offsets. */
+void partition_observe(struct partition_memory *memory, const struct snap_partition *seen, int64_t now);
+
+/* When the message at `offset` was written, bracketed between known pairs of offset and time; UNKNOWN when
+ * the history doesn't reach back so far. */
+int64_t partition_written(const struct partition_memory *memory, const struct snap_partition *seen,
+                          int64_t offset);
+
+/* Messages written a second, over as long as is remembered; 0 when not known. */
+double partition_rate(const struct partition_memory *memory);
+
+/* Forgets the offsets: they belong to a partition that is no more. */
+void partition_begin_again(struct partition_memory *memory);
+
+/* --- history_position.c -------------------------------------------------------------------------------- */
+
+/* What happened to a position between two polls. */
+struct movement {
+    int64_t read, lost, skipped, rewound; /* messages */
+    bool beyond;                          /* it came to stand beyond the end */
+};
+
+/* What is around a position that is observed. */
+struct surroundings {
+    const struct history *history;
+    const struct partition_memory *partition;
+    const struct snap_partition *seen;
+    bool resettable; /* the group had no member: a tool may have set its offsets */
+};
+
+/* Begins the memory of a position as it is seen for the first time. */
+void position_begin(struct position_memory *memory, const struct surroundings *around,
+                    const struct snap_position *position);
+
+/* Takes in a position that is known. */
+struct movement position_observe(struct position_memory *memory, const struct surroundings *around,
+                                 const struct snap_position *position);
+
+/* How long messages usually wait at this position for the reader's next move, a single outlier left out: the
+ * cycle of one that works or commits in cycles. */
+int64_t position_cycle(const struct position_memory *memory, const struct history *history);
+
+/* Movements in the last hour or somewhat more. */
+uint32_t position_moves(const struct position_memory *memory);
+
+/* The time lag without the saw of a reader that works in cycles; UNKNOWN when it isn't known. */
+int64_t position_steady_lag(const struct position_memory *memory, const struct history *history);
+
+/* Whether there is something to be read that isn't a trailing transaction marker. */
+bool position_unread(const struct position_memory *memory, const struct history *history,
+                     const struct snap_partition *seen, const struct snap_position *position);
+
+/* --- history_group.c ----------------------------------------------------------------------------------- */
+
+/* Takes in members, state and generation. */
+void group_observe(struct group_memory *memory, const struct snap_group *seen, const struct history *history);
+
+/* The run of last rebalances that are no more than `window` apart and reach up to now. */
+struct rebalance_run {
+    uint32_t count;
+    int64_t first;
+};
+struct rebalance_run group_rebalance_run(const struct group_memory *memory, int64_t now, int64_t window);
+
+/* Notes how far behind the subscription is. */
+void trend_add(struct subscription_memory *memory, int64_t now, int64_t lag_ms);
+
+/* The value `age` ago or somewhat earlier; UNKNOWN when not that old. */
+int64_t trend_ago(const struct subscription_memory *memory, int64_t now, int64_t age);
+
+/* The least value since `since`; UNKNOWN when nothing is known. */
+int64_t trend_least(const struct subscription_memory *memory, int64_t since);
+
+/* Since when the trend has been at or above `level` without a break; UNKNOWN when it is below. */
+int64_t trend_above(const struct subscription_memory *memory, int64_t level);
+
+#endif

@@ -1,0 +1,211 @@
+#include "exporter/replay.h"
+
+#include "exporter/base/utf8.h"
+#include "exporter/evaluate.h"
+#include "exporter/observations.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char usage[] = "usage: tidemark replay [--rule NAME=VALUE]... FILE\n";
+
+/* --- one judged group as a line ------------------------------------------------------------------------ */
+
+static void add_json_name(struct buf *out, struct str name)
+{
+    struct buf shown = buf_make(SIZE_MAX);
+    utf8_add_shown(&shown, name);
+    buf_add_char(out, '"');
+    for (size_t i = 0; i < shown.length; i++) {
+        char c = shown.bytes[i];
+        if (c == '"' || c == '\\')
+            buf_add_char(out, '\\');
+        if ((unsigned char)c < 0x20)
+            buf_add_format(out, "\\u%04x", (unsigned)c);
+        else
+            buf_add_char(out, c);
+    }
+    buf_add_char(out, '"');
+    buf_free(&shown);
+}
+
+static void add_seconds(struct buf *out, const char *key, int64_t ms)
+{
+    if (ms != UNKNOWN)
+        buf_add_format(out, ",\"%s\":%lld.%03d", key, (long long)(ms / 1000), (int)(ms % 1000));
+}
+
+static void add_conditions(struct buf *out, const struct group_findings *group)
+{
+    const char *separator = "";
+    buf_add_text(out, ",\"conditions\":[");
+    for (unsigned c = 0; c < CONDITIONS; c++) {
+        if (!(group->conditions & 1u << c))
+            continue;
+        buf_add_format(out, "%s\"%s\"", separator, condition_name((enum condition)c));
+        separator = ",";
+    }
+    buf_add_char(out, ']');
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t smaller_known(int64_t a, int64_t b)
+{
+    return a == UNKNOWN || (b != UNKNOWN && b < a) ? b : a;
+}
+
+static int64_t sum_known(int64_t a, int64_t b)
+{
+    return a == UNKNOWN ? b : b == UNKNOWN ? a : a + b;
+}
+
+/* The numbers of a group are those of its topics: sums of messages, the worst of times. */
+static void add_numbers(struct buf *out, const struct snapshot *snapshot, const struct findings *findings,
+                        uint32_t g)
+{
+    const struct snap_group *group = &snapshot->groups[g];
+    struct subscription_findings all = {.lag_sum = UNKNOWN,
+                                        .lag_ms_max = UNKNOWN,
+                                        .catchup_ms = UNKNOWN,
+                                        .overtake_ms = UNKNOWN,
+                                        .headroom_ms = UNKNOWN};
+    for (uint32_t i = 0; i < group->subscriptions; i++) {
+        const struct subscription_findings *sub = &findings->subscriptions[group->first_subscription + i];
+        all.lag_sum = sum_known(all.lag_sum, sub->lag_sum);
+        all.lag_ms_max = larger(all.lag_ms_max, sub->lag_ms_max);
+        all.catchup_ms = larger(all.catchup_ms, sub->catchup_ms);
+        all.overtake_ms = smaller_known(all.overtake_ms, sub->overtake_ms);
+        all.headroom_ms = smaller_known(all.headroom_ms, sub->headroom_ms);
+        all.lost_total += sub->lost_total;
+        all.skipped_total += sub->skipped_total;
+        all.rewound_total += sub->rewound_total;
+    }
+    if (all.lag_sum != UNKNOWN)
+        buf_add_format(out, ",\"lag\":%lld", (long long)all.lag_sum);
+    add_seconds(out, "lag_seconds", all.lag_ms_max);
+    add_seconds(out, "catchup_seconds", all.catchup_ms);
+    add_seconds(out, "retention_overtake_seconds", all.overtake_ms);
+    add_seconds(out, "retention_headroom_seconds", all.headroom_ms);
+    buf_add_format(out, ",\"lost\":%lld,\"skipped\":%lld,\"rewound\":%lld,\"rebalances\":%lld",
+                   (long long)all.lost_total, (long long)all.skipped_total, (long long)all.rewound_total,
+                   (long long)findings->groups[g].rebalances_total);
+}
+
+static void add_judged(struct buf *out, const struct snapshot *snapshot, const struct findings *findings)
+{
+    for (uint32_t g = 0; g < snapshot->group_count; g++) {
+        buf_add_format(out, "{\"t\":%lld.%03d,\"group\":", (long long)(snapshot->time / 1000),
+                       (int)(snapshot->time % 1000));
+        add_json_name(out, snapshot->groups[g].name);
+        buf_add_format(out, ",\"verdict\":\"%s\"", group_verdict(&findings->groups[g]));
+        add_conditions(out, &findings->groups[g]);
+        add_numbers(out, snapshot, findings, g);
+        buf_add_text(out, "}\n");
+    }
+}
+
+/* --- the file ------------------------------------------------------------------------------------------ */
+
+static bool replay_line(struct history *history, const struct rules *rules, struct str line,
+                        struct error *error)
+{
+    struct snapshot *snapshot = observation_parse(line, error);
+    if (snapshot == NULL)
+        return false;
+    history_observe(history, snapshot);
+    struct findings *findings = evaluate(history, snapshot, snapshot->time, rules);
+    struct buf out = buf_make(SIZE_MAX);
+    add_judged(&out, snapshot, findings);
+    bool written =
+        buf_ok(&out) && (out.length == 0 || fwrite(out.bytes, 1, out.length, stdout) == out.length);
+    if (!written)
+        error_set_errno(error, ERROR_IO, errno, "write to standard output");
+    buf_free(&out);
+    findings_free(&findings);
+    snapshot_free(&snapshot);
+    return written;
+}
+
+static bool replay_file(FILE *file, const struct rules *rules, struct error *error)
+{
+    struct history *history = history_new();
+    char *line = NULL;
+    size_t capacity = 0;
+    bool done = true;
+    ssize_t length;
+    for (unsigned long number = 1; done && (length = getline(&line, &capacity, file)) >= 0; number++) {
+        if (length == 0 || line[0] == '\n')
+            continue;
+        done = replay_line(history, rules, (struct str){line, (size_t)length}, error);
+        if (!done)
+            error_wrap(error, "line %lu", number);
+    }
+    if (done && ferror(file)) {
+        error_set_errno(error, ERROR_IO, errno, "read");
+        done = false;
+    }
+    if (done && fflush(stdout) != 0) {
+        error_set_errno(error, ERROR_IO, errno, "write to standard output");
+        done = false;
+    }
+    free(line);
+    history_free(&history);
+    return done;
+}
+
+static bool set_rule(struct rules *rules, char *assignment, struct error *error)
+{
+    char *equals = strchr(assignment, '=');
+    if (equals == NULL) {
+        error_set(error, ERROR_USAGE, "--rule \"%s\": write NAME=VALUE", assignment);
+        return false;
+    }
+    *equals = '\0';
+    return rules_set(rules, assignment, equals + 1, error);
+}
+
+static int fail(struct error *error, int code)
+{
+    fprintf(stderr, "tidemark replay: %s\n", error_text(error));
+    error_clear(error);
+    return code;
+}
+
+int replay_command(int argc, char **argv)
+{
+    static const struct option options[] = {{"rule", required_argument, NULL, 'r'}, {0}};
+    struct rules rules = rules_default();
+    struct error error = {0};
+    int option;
+    optind = 1;
+    while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option != 'r') {
+            fputs(usage, stderr);
+            return 2;
+        }
+        if (!set_rule(&rules, optarg, &error))
+            return fail(&error, 2);
+    }
+    if (optind + 1 != argc) {
+        fputs(usage, stderr);
+        return 2;
+    }
+    const char *path = argv[optind];
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        error_set_errno(&error, ERROR_IO, errno, "open \"%s\"", path);
+        return fail(&error, 1);
+    }
+    bool done = replay_file(file, &rules, &error);
+    (void)fclose(file); /* only read from */
+    if (done)
+        return 0;
+    error_wrap(&error, "\"%s\"", path);
+    return fail(&error, 1);
+}

@@ -1,0 +1,120 @@
+#include "exporter/rules.h"
+
+#include "exporter/base/buf.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum rule_kind { RULE_DURATION, RULE_SHARE, RULE_COUNT };
+
+static const struct rule_row {
+    const char *name;
+    enum rule_kind kind;
+    size_t offset;
+} rows[] = {
+#define ROW_DURATION(name, value, meaning) {#name, RULE_DURATION, offsetof(struct rules, name##_ms)},
+#define ROW_SHARE(name, value, meaning)    {#name, RULE_SHARE, offsetof(struct rules, name)},
+#define ROW_COUNT(name, value, meaning)    {#name, RULE_COUNT, offsetof(struct rules, name)},
+    RULE_TABLE(ROW_DURATION, ROW_SHARE, ROW_COUNT)};
+
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+static const int64_t longest_ms = INT64_C(3660) * 24 * 3600 * 1000;
+static const int64_t highest_count = 1000;
+
+struct rules rules_default(void)
+{
+#define DEFAULT_DURATION(name, value, meaning) .name##_ms = (value),
+#define DEFAULT_NUMBER(name, value, meaning)   .name = (value),
+    return (struct rules){RULE_TABLE(DEFAULT_DURATION, DEFAULT_NUMBER, DEFAULT_NUMBER)};
+}
+
+/* The milliseconds that "90s" stands for; false when the text is no duration from 1 ms to ten years. */
+static bool parse_duration(const char *text, int64_t *ms)
+{
+    static const struct {
+        const char *name;
+        double ms;
+    } units[] = {{"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}, {"d", 86400e3}};
+    char *rest;
+    errno = 0;
+    double number = strtod(text, &rest);
+    if (rest == text || errno != 0 || !isfinite(number))
+        return false;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        double value = number * units[i].ms;
+        if (strcmp(rest, units[i].name) != 0)
+            continue;
+        if (value < 1 || value > (double)longest_ms)
+            return false;
+        *ms = (int64_t)value;
+        return true;
+    }
+    return false;
+}
+
+static bool parse_share(const char *text, double *share)
+{
+    char *rest;
+    double number = strtod(text, &rest);
+    if (rest == text || *rest != '\0' || !(number > 0) || number > 1)
+        return false;
+    *share = number;
+    return true;
+}
+
+static bool parse_count(const char *text, int64_t *count)
+{
+    char *rest;
+    errno = 0;
+    long long number = strtoll(text, &rest, 10);
+    if (rest == text || *rest != '\0' || errno != 0 || number < 1 || number > highest_count)
+        return false;
+    *count = number;
+    return true;
+}
+
+static bool parse(struct rules *rules, const struct rule_row *row, const char *text)
+{
+    char *place = (char *)rules + row->offset;
+    switch (row->kind) {
+    case RULE_DURATION:
+        return parse_duration(text, (int64_t *)(void *)place);
+    case RULE_SHARE:
+        return parse_share(text, (double *)(void *)place);
+    default:
+        return parse_count(text, (int64_t *)(void *)place);
+    }
+}
+
+static void refuse_name(const char *name, struct error *error)
+{
+    struct buf names = buf_make(1024);
+    for (size_t i = 0; i < ROWS; i++)
+        buf_add_format(&names, "%s%s", i > 0 ? ", " : "", rows[i].name);
+    error_set(error, ERROR_USAGE, "there is no rule \"%s\": use one of %.*s", name, (int)names.length,
+              buf_ok(&names) ? names.bytes : "");
+    buf_free(&names);
+}
+
+bool rules_set(struct rules *rules, const char *name, const char *value, struct error *error)
+{
+    static const char *const wanted[] = {
+        [RULE_DURATION] = "a duration such as 500ms, 90s, 5m, 24h or 2d",
+        [RULE_SHARE] = "a number above 0 and up to 1",
+        [RULE_COUNT] = "a whole number from 1 to 1000",
+    };
+    for (size_t i = 0; i < ROWS; i++) {
+        if (strcmp(rows[i].name, name) != 0)
+            continue;
+        if (parse(rules, &rows[i], value))
+            return true;
+        error_set(error, ERROR_USAGE, "rule \"%s\": \"%s\" is not %s", name, value, wanted[rows[i].kind]);
+        return false;
+    }
+    refuse_name(name, error);
+    return false;
+}
