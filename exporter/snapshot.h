@@ -176,7 +176,8 @@ struct snap_position *snapshot_add_position(struct snapshot *snapshot, uint32_t 
 void snapshot_add_orphan(struct snapshot *snapshot, uint32_t group, struct str topic, int32_t partition);
 
 /* Sorts everything and makes the runs; what was added in order costs no sorting. Nothing may be added
- * afterwards, and all indexes may have changed. */
+ * afterwards, and all indexes may have changed. Until the collector hands it over, it may still fill in
+ * values that it looks up by the runs. */
 void snapshot_seal(struct snapshot *snapshot, int64_t time);
 
 /* --- reading: any thread, after sealing ---------------------------------------------------------------- */

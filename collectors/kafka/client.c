@@ -1,9 +1,11 @@
 #include "collectors/kafka/client.h"
 
+#include "exporter/base/log.h"
 #include "exporter/base/mem.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 
 struct kafka_client {
     rd_kafka_t *handle;
@@ -41,6 +43,15 @@ static const char *const own_properties[][2] = {
     /* Never joined. But without a group, librdkafka 2.0.2 follows a null pointer when a broker answers that
      * it is no longer the coordinator of the group that was asked about. */
     {"group.id", "tidemark"},
+    {NULL, NULL},
+};
+
+/* For a client that wants a record or two of each of many partitions: little at a time of each, and no
+ * waiting for more. */
+static const char *const reader_properties[][2] = {
+    {"enable.partition.eof", "true"}, {"auto.offset.reset", "error"}, {"fetch.message.max.bytes", "16384"},
+    {"fetch.min.bytes", "1"},         {"fetch.wait.max.ms", "50"},    {"fetch.error.backoff.ms", "50"},
+    {"queued.min.messages", "1"},     {"check.crcs", "false"},        {NULL, NULL},
 };
 
 static bool is_refused(const char *name, struct error *error)
@@ -67,20 +78,29 @@ static bool set_property(rd_kafka_conf_t *conf, const char *name, const char *va
     return false;
 }
 
-static bool set_properties(rd_kafka_conf_t *conf, const struct source_config *config,
-                           enum kafka_isolation isolation, struct error *error)
+/* A table of names and values ends with a NULL. */
+static bool set_table(rd_kafka_conf_t *conf, const char *const (*table)[2], struct error *error)
 {
-    for (size_t i = 0; i < sizeof own_properties / sizeof *own_properties; i++)
-        if (!set_property(conf, own_properties[i][0], own_properties[i][1], error))
+    for (; (*table)[0] != NULL; table++)
+        if (!set_property(conf, (*table)[0], (*table)[1], error))
             return false;
+    return true;
+}
+
+static bool set_properties(rd_kafka_conf_t *conf, const struct source_config *config, enum kafka_role role,
+                           struct error *error)
+{
+    if (!set_table(conf, own_properties, error))
+        return false;
     for (size_t i = 0; i < config->property_count; i++) {
         const struct source_property *property = &config->properties[i];
         if (is_refused(property->name, error) || !set_property(conf, property->name, property->value, error))
             return false;
     }
-    const char *level = isolation == KAFKA_READ_COMMITTED ? "read_committed" : "read_uncommitted";
     return set_property(conf, "bootstrap.servers", config->address, error) &&
-           set_property(conf, "isolation.level", level, error);
+           set_property(conf, "isolation.level", role == KAFKA_STABLE ? "read_committed" : "read_uncommitted",
+                        error) &&
+           (role != KAFKA_READER || set_table(conf, reader_properties, error));
 }
 
 /* Called by rd_kafka_poll(), in the collector's thread. */
@@ -94,13 +114,32 @@ static void note_complaint(rd_kafka_t *handle, int code, const char *reason, voi
     client->complaint = mem_copy_text(reason);
 }
 
-/* librdkafka would write to standard error. What it says there, it says in errors too. */
+/* Called by librdkafka's threads. The levels are syslog's. */
+static void forward_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
+{
+    (void)handle;
+    log_event(level <= LOG_ERR       ? LOG_LEVEL_ERROR
+              : level <= LOG_WARNING ? LOG_LEVEL_WARN
+                                     : LOG_LEVEL_INFO,
+              "librdkafka", LOG_FIELDS(log_text("facility", facility), log_text("text", text)));
+}
+
+/* What librdkafka logs unasked, about connections, comes back as errors too, once a poll and not once an
+ * attempt. */
 static void ignore_log(const rd_kafka_t *handle, int level, const char *facility, const char *text)
 {
     (void)handle, (void)level, (void)facility, (void)text;
 }
 
-struct kafka_client *kafka_client_new(const struct source_config *config, enum kafka_isolation isolation,
+static bool wants_log(const struct source_config *config)
+{
+    for (size_t i = 0; i < config->property_count; i++)
+        if (strcmp(config->properties[i].name, "debug") == 0)
+            return true;
+    return false;
+}
+
+struct kafka_client *kafka_client_new(const struct source_config *config, enum kafka_role role,
                                       struct error *error)
 {
     char text[512];
@@ -108,8 +147,8 @@ struct kafka_client *kafka_client_new(const struct source_config *config, enum k
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_opaque(conf, client);
     rd_kafka_conf_set_error_cb(conf, note_complaint);
-    rd_kafka_conf_set_log_cb(conf, ignore_log);
-    if (set_properties(conf, config, isolation, error)) {
+    rd_kafka_conf_set_log_cb(conf, wants_log(config) ? forward_log : ignore_log);
+    if (set_properties(conf, config, role, error)) {
         client->handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
         if (client->handle != NULL)
             return client;

@@ -9,14 +9,15 @@
 /* A librdkafka client and what it last complained about. One thread at a time, but for librdkafka's own. */
 struct kafka_client;
 
-/* What the client takes for the end of a partition (KIP-98). */
-enum kafka_isolation {
-    KAFKA_READ_UNCOMMITTED, /* the high watermark */
-    KAFKA_READ_COMMITTED,   /* the last stable offset */
+/* What a client is for. */
+enum kafka_role {
+    KAFKA_ADMIN,  /* lists, describes; the end of a partition is its high watermark */
+    KAFKA_STABLE, /* lists; the end of a partition is its last stable offset (KIP-98) */
+    KAFKA_READER, /* reads single records here and there */
 };
 
 /* Makes a client; doesn't wait for the cluster. NULL: a property can't be used; the error names it. */
-struct kafka_client *kafka_client_new(const struct source_config *config, enum kafka_isolation isolation,
+struct kafka_client *kafka_client_new(const struct source_config *config, enum kafka_role role,
                                       struct error *error);
 
 /* Ends the client without waiting for the cluster; sets *client to NULL. NULL is accepted. */

@@ -1,6 +1,7 @@
 #ifndef TIDEMARK_KAFKA_COMMITS_H
 #define TIDEMARK_KAFKA_COMMITS_H
 
+#include "collectors/kafka/groups.h"
 #include "collectors/kafka/layout.h"
 
 /* Adds the committed offsets of the snapshot's groups. `layout` fits the snapshot. `turn` rises by 1 with

@@ -1,5 +1,6 @@
 #include "collectors/kafka/groups.h"
 
+#include "collectors/kafka/layout.h"
 #include "exporter/base/mem.h"
 
 #include <stdlib.h>
@@ -17,6 +18,21 @@ void kafka_groups_free(struct kafka_groups *groups)
         free_group(&groups->items[i]);
     free(groups->items);
     *groups = (struct kafka_groups){0};
+}
+
+static void move_known(struct kafka_group *group, const uint32_t *moved)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < group->known_count; i++)
+        if (moved[group->known[i]] != KAFKA_GONE)
+            group->known[kept++] = moved[group->known[i]];
+    group->known_count = kept;
+}
+
+void kafka_groups_move(struct kafka_groups *groups, const uint32_t *moved)
+{
+    for (size_t i = 0; i < groups->count; i++)
+        move_known(&groups->items[i], moved);
 }
 
 /* --- listing ------------------------------------------------------------------------------------------- */

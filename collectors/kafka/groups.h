@@ -22,6 +22,10 @@ struct kafka_groups {
 
 void kafka_groups_free(struct kafka_groups *groups);
 
+/* Makes what is known of the last poll's partitions fit this one's: moved[i] is the new index of partition i.
+ */
+void kafka_groups_move(struct kafka_groups *groups, const uint32_t *moved);
+
 /* Lists the cluster's groups, adds those to the snapshot that the filter passes, and describes them (state
  * and members) in one call. `groups` is what the last poll left there, and becomes what this one found. */
 bool kafka_read_groups(struct kafka_poll *poll, struct kafka_groups *groups, struct error *error);

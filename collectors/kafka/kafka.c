@@ -3,6 +3,7 @@
 #include "collectors/kafka/commits.h"
 #include "collectors/kafka/configs.h"
 #include "collectors/kafka/offsets.h"
+#include "collectors/kafka/records.h"
 #include "exporter/base/clock.h"
 #include "exporter/base/mem.h"
 
@@ -14,6 +15,7 @@ struct collector {
     struct kafka_layout layout;
     struct kafka_groups groups;
     struct kafka_configs configs;
+    struct kafka_reader reader;
     uint64_t polls;
     uint64_t topics_gone; /* since the client was made */
 };
@@ -29,6 +31,7 @@ static void kafka_close(struct collector **collector)
     kafka_layout_free(&(*collector)->layout);
     kafka_groups_free(&(*collector)->groups);
     kafka_configs_free(&(*collector)->configs);
+    kafka_reader_free(&(*collector)->reader);
     free(*collector);
     *collector = NULL;
 }
@@ -37,7 +40,7 @@ static struct collector *kafka_open(const struct source_config *config, struct e
 {
     struct collector *collector = MEM_NEW(struct collector);
     collector->config = config;
-    collector->client = kafka_client_new(config, KAFKA_READ_UNCOMMITTED, error);
+    collector->client = kafka_client_new(config, KAFKA_ADMIN, error);
     if (collector->client == NULL)
         kafka_close(&collector);
     return collector;
@@ -79,31 +82,47 @@ static bool read_offsets(struct collector *collector, struct kafka_poll *poll, s
     return done;
 }
 
+/* Makes what is kept from poll to poll fit the topics that there are now. */
+static void follow_topics(struct collector *collector, const struct snapshot *snapshot)
+{
+    uint32_t *moved = kafka_layout_follow(&collector->layout, snapshot, &collector->topics_gone);
+    if (moved == NULL)
+        return;
+    kafka_groups_move(&collector->groups, moved);
+    kafka_reader_move(&collector->reader, moved);
+    free(moved);
+}
+
+/* What makes a snapshot: without it, the cluster was not observed. */
 static bool observe(struct collector *collector, struct kafka_poll *poll, struct error *error)
 {
     int64_t begun = clock_monotonic_us();
     bool done = is_done(poll, STAGE_METADATA, kafka_read_metadata(poll, error));
-    if (done)
-        collector->topics_gone += kafka_layout_follow(&collector->layout, &collector->groups, poll->snapshot);
     end_stage(poll, STAGE_METADATA, &begun);
     if (!done)
         return false;
+    follow_topics(collector, poll->snapshot);
     struct kafka_lister *lister = kafka_lister_new(poll, &collector->layout);
     done = read_offsets(collector, poll, lister, error);
     kafka_lister_free(&lister);
-    if (!done)
-        return false;
-    begun = clock_monotonic_us();
+    return done;
+}
+
+/* What is added to the sealed snapshot before anybody else sees it. */
+static void complete(struct collector *collector, struct kafka_poll *poll)
+{
+    int64_t begun = clock_monotonic_us();
     kafka_read_configs(poll, &collector->configs);
     end_stage(poll, STAGE_CONFIGS, &begun);
-    return true;
+    kafka_read_timestamps(poll, &collector->layout, &collector->reader);
+    end_stage(poll, STAGE_TIMESTAMPS, &begun);
 }
 
 static struct snapshot *kafka_poll(struct collector *collector, struct poll_report *report,
                                    struct error *error)
 {
     if (collector->client == NULL)
-        collector->client = kafka_client_new(collector->config, KAFKA_READ_UNCOMMITTED, error);
+        collector->client = kafka_client_new(collector->config, KAFKA_ADMIN, error);
     if (collector->client == NULL) {
         report->errors[STAGE_CONNECT]++;
         return NULL;
@@ -115,12 +134,15 @@ static struct snapshot *kafka_poll(struct collector *collector, struct poll_repo
         .report = report,
     };
     collector->polls++;
-    if (observe(collector, &poll, error))
+    if (observe(collector, &poll, error)) {
         snapshot_seal(poll.snapshot, clock_wall_ms());
-    else
+        complete(collector, &poll);
+    } else {
         snapshot_free(&poll.snapshot);
+    }
     if (poll.snapshot == NULL || poll.stale || collector->topics_gone > TOPICS_GONE_MOST) {
         kafka_client_free(&collector->client);
+        kafka_reader_renew(&collector->reader);
         collector->topics_gone = 0;
     }
     return poll.snapshot;

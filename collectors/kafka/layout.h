@@ -1,7 +1,7 @@
 #ifndef TIDEMARK_KAFKA_LAYOUT_H
 #define TIDEMARK_KAFKA_LAYOUT_H
 
-#include "collectors/kafka/groups.h"
+#include "exporter/snapshot.h"
 
 /* A poll's topics, by which the positions that it found are known in the next one; and their names as
  * librdkafka takes them. All zero at first. */
@@ -15,10 +15,11 @@ struct kafka_layout {
 
 void kafka_layout_free(struct kafka_layout *layout);
 
-/* Makes what the groups know of the last poll's partitions fit the topics of the snapshot, which are all
- * there and in order; afterwards the layout's topics are the snapshot's, index for index. Returns how many
- * topics have gone. */
-uint32_t kafka_layout_follow(struct kafka_layout *layout, struct kafka_groups *groups,
-                             const struct snapshot *snapshot);
+/* Makes the layout's topics the snapshot's, index for index, which are all there and in order. Returns the
+ * new index of each of the old partitions, KAFKA_GONE for those that are gone, still ascending; the caller
+ * frees it. NULL: nothing has changed. `gone` is increased by the number of topics that are gone. */
+uint32_t *kafka_layout_follow(struct kafka_layout *layout, const struct snapshot *snapshot, uint64_t *gone);
+
+#define KAFKA_GONE UINT32_MAX
 
 #endif

@@ -2,6 +2,7 @@
 #define TIDEMARK_KAFKA_OFFSETS_H
 
 #include "collectors/kafka/layout.h"
+#include "collectors/kafka/poll.h"
 
 /* Lists offsets of all partitions that have a leader, a leader at a time: one that doesn't answer is left
  * alone for the rest of the poll, and costs only its own partitions. */

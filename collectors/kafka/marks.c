@@ -1,0 +1,188 @@
+#include "collectors/kafka/marks.h"
+
+#include "collectors/kafka/layout.h"
+#include "exporter/base/mem.h"
+
+#include <stdlib.h>
+
+void kafka_marks_free(struct kafka_marks *marks)
+{
+    free(marks->items);
+    free(marks->first);
+    *marks = (struct kafka_marks){0};
+}
+
+void kafka_marks_move(struct kafka_marks *marks, const uint32_t *moved)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < marks->count; i++) {
+        struct kafka_mark mark = marks->items[i];
+        mark.partition = moved[mark.partition];
+        if (mark.partition != KAFKA_GONE)
+            marks->items[kept++] = mark;
+    }
+    marks->count = kept;
+}
+
+/* --- what a snapshot wants ----------------------------------------------------------------------------- */
+
+/* The first unread offset of the position, or UNKNOWN if there is none, or it isn't known. */
+static int64_t first_unread(const struct snapshot *snapshot, const struct snap_position *position)
+{
+    const struct snap_partition *partition = &snapshot->partitions[position->partition];
+    int64_t lag = position_lag(partition, position);
+    return lag == UNKNOWN || lag == 0 ? UNKNOWN : partition->end - lag;
+}
+
+static bool has_records(const struct snap_partition *partition)
+{
+    return partition->start != UNKNOWN && partition->end != UNKNOWN && partition->start < partition->end;
+}
+
+/* Room for the marks of each partition in one array: first[i] is where those of partition i begin. There is
+ * one more than there are positions with something unread, for the start. */
+static size_t *make_room(const struct snapshot *snapshot)
+{
+    size_t *first = MEM_ARRAY((size_t)snapshot->partition_count + 1, size_t);
+    for (uint32_t i = 0; i < snapshot->position_count; i++) {
+        const struct snap_position *position = &snapshot->positions[i];
+        size_t *count = &first[position->partition + 1];
+        if (*count == 0 && has_records(&snapshot->partitions[position->partition]))
+            *count = 1;
+        *count += first_unread(snapshot, position) != UNKNOWN;
+    }
+    for (uint32_t i = 0; i < snapshot->partition_count; i++)
+        first[i + 1] += first[i];
+    return first;
+}
+
+static int offset_order(const void *a, const void *b)
+{
+    int64_t x = ((const struct kafka_mark *)a)->offset, y = ((const struct kafka_mark *)b)->offset;
+    return (x > y) - (x < y);
+}
+
+/* Sorts a partition's marks and leaves each offset once; returns how many remain. */
+static size_t sort_unique(struct kafka_mark *marks, size_t count)
+{
+    size_t kept = 0;
+    if (count > 1)
+        qsort(marks, count, sizeof *marks, offset_order);
+    for (size_t i = 0; i < count; i++)
+        if (kept == 0 || marks[i].offset != marks[kept - 1].offset)
+            marks[kept++] = marks[i];
+    return kept;
+}
+
+/* Fills the room with all that is wanted, and closes the gaps between the partitions. */
+static struct kafka_marks wanted_marks(const struct snapshot *snapshot)
+{
+    struct kafka_marks marks = {.first = make_room(snapshot), .partitions = snapshot->partition_count};
+    marks.items = MEM_ARRAY(marks.first[marks.partitions], struct kafka_mark);
+    size_t *used = MEM_ARRAY(marks.partitions, size_t);
+    for (uint32_t i = 0; i < marks.partitions; i++)
+        if (marks.first[i + 1] > marks.first[i] && has_records(&snapshot->partitions[i]))
+            marks.items[marks.first[i] + used[i]++].offset = snapshot->partitions[i].start;
+    for (uint32_t i = 0; i < snapshot->position_count; i++) {
+        uint32_t partition = snapshot->positions[i].partition;
+        int64_t offset = first_unread(snapshot, &snapshot->positions[i]);
+        if (offset != UNKNOWN)
+            marks.items[marks.first[partition] + used[partition]++].offset = offset;
+    }
+    for (uint32_t i = 0; i < marks.partitions; i++) {
+        struct kafka_mark *own = &marks.items[marks.first[i]];
+        size_t count = sort_unique(own, used[i]);
+        memmove(&marks.items[marks.count], own, count * sizeof *own);
+        marks.first[i] = marks.count;
+        marks.count += count;
+    }
+    marks.first[marks.partitions] = marks.count;
+    free(used);
+    return marks;
+}
+
+/* A partition that ends earlier than before is another one, or was truncated: its records are others. Where
+ * nothing was found before, something may have been written since. */
+static bool still_holds(const struct kafka_mark *known, int64_t end)
+{
+    return known->state == KAFKA_MARK_NOTHING ? known->end == end : known->end <= end;
+}
+
+void kafka_marks_follow(struct kafka_marks *marks, const struct snapshot *snapshot)
+{
+    struct kafka_marks wanted = wanted_marks(snapshot);
+    size_t old = 0;
+    for (uint32_t partition = 0; partition < wanted.partitions; partition++) {
+        int64_t end = snapshot->partitions[partition].end;
+        while (old < marks->count && marks->items[old].partition < partition)
+            old++;
+        for (size_t i = wanted.first[partition]; i < wanted.first[partition + 1]; i++) {
+            struct kafka_mark *mark = &wanted.items[i];
+            while (old < marks->count && marks->items[old].partition == partition &&
+                   marks->items[old].offset < mark->offset)
+                old++;
+            const struct kafka_mark *known = old < marks->count ? &marks->items[old] : NULL;
+            *mark = (struct kafka_mark){mark->offset, UNKNOWN, end, partition, KAFKA_MARK_WANTED};
+            if (known != NULL && known->partition == partition && known->offset == mark->offset &&
+                still_holds(known, end)) {
+                mark->timestamp = known->timestamp;
+                mark->state = known->state;
+            }
+        }
+    }
+    kafka_marks_free(marks);
+    *marks = wanted;
+}
+
+/* --- looking up ---------------------------------------------------------------------------------------- */
+
+struct kafka_mark *kafka_marks_wanted(const struct kafka_marks *marks, uint32_t partition)
+{
+    for (size_t i = marks->first[partition]; i < marks->first[partition + 1]; i++)
+        if (marks->items[i].state == KAFKA_MARK_WANTED)
+            return &marks->items[i];
+    return NULL;
+}
+
+void kafka_marks_settle(struct kafka_marks *marks, uint32_t partition, int64_t offset, int64_t timestamp)
+{
+    struct kafka_mark *mark = kafka_marks_wanted(marks, partition);
+    if (mark == NULL)
+        return;
+    for (; mark < &marks->items[marks->first[partition + 1]] && mark->offset <= offset; mark++) {
+        if (mark->state != KAFKA_MARK_WANTED)
+            continue;
+        mark->timestamp = timestamp;
+        mark->state = KAFKA_MARK_FOUND;
+    }
+}
+
+void kafka_marks_settle_end(struct kafka_marks *marks, uint32_t partition, int64_t end)
+{
+    for (size_t i = marks->first[partition]; i < marks->first[partition + 1]; i++)
+        if (marks->items[i].state == KAFKA_MARK_WANTED && marks->items[i].offset < end)
+            marks->items[i].state = KAFKA_MARK_NOTHING;
+}
+
+/* --- into the snapshot --------------------------------------------------------------------------------- */
+
+static int64_t timestamp_at(const struct kafka_marks *marks, uint32_t partition, int64_t offset)
+{
+    const struct kafka_mark key = {.offset = offset};
+    size_t first = marks->first[partition], count = marks->first[partition + 1] - first;
+    const struct kafka_mark *mark =
+        count == 0 ? NULL : bsearch(&key, &marks->items[first], count, sizeof key, offset_order);
+    return mark == NULL ? UNKNOWN : mark->timestamp;
+}
+
+void kafka_marks_fill(const struct kafka_marks *marks, struct snapshot *snapshot)
+{
+    for (uint32_t i = 0; i < snapshot->partition_count; i++)
+        if (has_records(&snapshot->partitions[i]))
+            snapshot->partitions[i].start_ts = timestamp_at(marks, i, snapshot->partitions[i].start);
+    for (uint32_t i = 0; i < snapshot->position_count; i++) {
+        int64_t offset = first_unread(snapshot, &snapshot->positions[i]);
+        if (offset != UNKNOWN)
+            snapshot->positions[i].next_ts = timestamp_at(marks, snapshot->positions[i].partition, offset);
+    }
+}
