@@ -230,3 +230,10 @@ void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, s
     else
         error_set(error, error_code_of(code), "%s", rd_kafka_err2str(code));
 }
+
+void kafka_client_works(struct kafka_client *client)
+{
+    rd_kafka_poll(client->handle, 0);
+    free(client->complaint);
+    client->complaint = NULL;
+}

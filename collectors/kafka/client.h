@@ -29,6 +29,9 @@ rd_kafka_t *kafka_client_handle(const struct kafka_client *client);
  * client last complained about, which is nearer to the cause. The caller wraps it with what it was doing. */
 void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, struct error *error);
 
+/* Forgets what the client has complained about: it works. */
+void kafka_client_works(struct kafka_client *client);
+
 /* Whether the code means that nobody answered: there is no use in asking the same broker again now. */
 bool kafka_is_silence(rd_kafka_resp_err_t code);
 

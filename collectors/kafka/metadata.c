@@ -80,6 +80,7 @@ bool kafka_read_metadata(struct kafka_poll *poll, struct error *error)
         rd_kafka_metadata(kafka_client_handle(poll->client), 1, NULL, &metadata, kafka_poll_timeout_ms(poll));
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
         return kafka_poll_broken(poll, code, "read the cluster's metadata", error);
+    kafka_client_works(poll->client);
     add_brokers(poll->snapshot, metadata);
     add_topics(poll, metadata);
     rd_kafka_metadata_destroy(metadata);

@@ -1,0 +1,164 @@
+#include "collectors/kafka/commits.h"
+#include "collectors/kafka/offsets.h"
+#include "exporter/base/mem.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include <librdkafka/rdkafka_mock.h>
+
+/* Requests to librdkafka's mock cluster, which can be told to answer with any error. It doesn't know how to
+ * list groups, so these are given. Numbers of requests: https://kafka.apache.org/protocol#protocol_api_keys
+ */
+enum { LIST_OFFSETS = 2, OFFSET_FETCH = 9, PARTITIONS = 4 };
+
+struct fixture {
+    rd_kafka_t *handle; /* what the mock cluster lives in */
+    rd_kafka_mock_cluster_t *cluster;
+    struct source_config config;
+    struct poll_report report;
+    struct kafka_poll poll;
+    struct kafka_layout layout;
+    struct kafka_groups groups;
+};
+
+/* A cluster with two topics that nobody has written to, and a group. */
+static int set_up(void **state)
+{
+    struct fixture *f = MEM_NEW(struct fixture);
+    struct error error = {0};
+    f->handle = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), NULL, 0);
+    f->cluster = rd_kafka_mock_cluster_new(f->handle, 1);
+    rd_kafka_mock_topic_create(f->cluster, "clicks", PARTITIONS, 1);
+    rd_kafka_mock_topic_create(f->cluster, "orders", PARTITIONS, 1);
+    f->config.address = mem_copy_text(rd_kafka_mock_cluster_bootstraps(f->cluster));
+    f->config.timeout_ms = 5000;
+    f->poll = (struct kafka_poll){
+        .config = &f->config,
+        .client = kafka_client_new(&f->config, KAFKA_ADMIN, &error),
+        .snapshot = snapshot_new(),
+        .report = &f->report,
+    };
+    assert_non_null(f->poll.client);
+    assert_true(kafka_read_metadata(&f->poll, &error));
+    free(kafka_layout_follow(&f->layout, f->poll.snapshot, &(uint64_t){0}));
+    f->groups = (struct kafka_groups){.items = MEM_NEW(struct kafka_group), .count = 1};
+    f->groups.items[0].name = mem_copy_text("billing");
+    snapshot_add_group(f->poll.snapshot, STR_LITERAL("billing"));
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    snapshot_free(&f->poll.snapshot);
+    kafka_client_free(&f->poll.client);
+    kafka_groups_free(&f->groups);
+    kafka_layout_free(&f->layout);
+    error_clear(&f->report.first_error);
+    free(f->config.address);
+    rd_kafka_mock_cluster_destroy(f->cluster);
+    rd_kafka_destroy(f->handle);
+    free(f);
+    return 0;
+}
+
+/* How many partitions have a known end. */
+static size_t known_ends(const struct snapshot *snapshot)
+{
+    size_t known = 0;
+    for (uint32_t i = 0; i < snapshot->partition_count; i++)
+        known += snapshot->partitions[i].end == 0;
+    return known;
+}
+
+static bool list_ends(struct fixture *f, struct error *error)
+{
+    struct kafka_lister *lister = kafka_lister_new(&f->poll, &f->layout);
+    bool done = kafka_list_ends(lister, error);
+    kafka_lister_free(&lister);
+    return done;
+}
+
+/* All is well. */
+static void test_ends_are_listed(void **state)
+{
+    struct fixture *f = *state;
+    struct error error = {0};
+    assert_true(list_ends(f, &error));
+    assert_int_equal(known_ends(f->poll.snapshot), 2 * PARTITIONS);
+    assert_int_equal(f->report.errors[STAGE_END_OFFSETS], 0);
+}
+
+/* The first request fails, and so does the one about the first topic, which has just been deleted. */
+static void test_a_topic_that_fails_costs_only_itself(void **state)
+{
+    struct fixture *f = *state;
+    struct error error = {0};
+    rd_kafka_mock_push_request_errors(f->cluster, LIST_OFFSETS, 2, RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
+                                      RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART);
+    assert_true(list_ends(f, &error));
+    assert_int_equal(known_ends(f->poll.snapshot), PARTITIONS);
+    assert_true(f->poll.snapshot->partitions[0].end == UNKNOWN);
+    assert_int_equal(f->report.errors[STAGE_END_OFFSETS], 1);
+    assert_non_null(strstr(error_text(&f->report.first_error), "topic \"clicks\""));
+}
+
+/* Requests fail in the way that clients don't always get over: nothing is invented, and a new client is asked
+ * for. */
+static void test_a_stale_client_is_noticed(void **state)
+{
+    struct fixture *f = *state;
+    struct error error = {0};
+    for (int i = 0; i < 100; i++)
+        rd_kafka_mock_push_request_errors(f->cluster, LIST_OFFSETS, 1,
+                                          RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION);
+    assert_false(list_ends(f, &error));
+    assert_int_equal(known_ends(f->poll.snapshot), 0);
+    assert_true(f->poll.stale);
+    error_clear(&error);
+}
+
+/* The broker answers that it is no longer the coordinator of the group. librdkafka 2.0.2 crashes on that if
+ * the client has no group of its own. */
+static void test_a_coordinator_that_has_moved(void **state)
+{
+    struct fixture *f = *state;
+    rd_kafka_mock_push_request_errors(f->cluster, OFFSET_FETCH, 1, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
+    kafka_read_commits(&f->poll, &f->layout, &f->groups, 1);
+    assert_int_equal(f->report.errors[STAGE_COMMITS], 1);
+    assert_true(f->poll.stale);
+    assert_non_null(strstr(error_text(&f->report.first_error), "billing"));
+    kafka_read_commits(&f->poll, &f->layout, &f->groups, 2);
+    assert_int_equal(f->report.errors[STAGE_COMMITS], 1);
+}
+
+/* The group may not be read. */
+static void test_a_group_that_may_not_be_read(void **state)
+{
+    struct fixture *f = *state;
+    rd_kafka_mock_push_request_errors(f->cluster, OFFSET_FETCH, 1,
+                                      RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
+    kafka_read_commits(&f->poll, &f->layout, &f->groups, 1);
+    assert_int_equal(f->report.errors[STAGE_COMMITS], 1);
+    assert_int_equal(f->report.first_error.code, ERROR_DENIED);
+    assert_false(f->poll.stale);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_ends_are_listed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_topic_that_fails_costs_only_itself, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_stale_client_is_noticed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_coordinator_that_has_moved, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_group_that_may_not_be_read, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
