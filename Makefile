@@ -33,10 +33,10 @@ endif
 # --- packages (Debian) -------------------------------------------------------------------------------------
 
 PACKAGES_BUILD := gcc libc6-dev pkg-config librdkafka-dev libmicrohttpd-dev libjansson-dev
-PACKAGES_CHECK := clang clang-format clang-tidy cppcheck shellcheck
+PACKAGES_CHECK := libsqlite3-dev clang clang-format clang-tidy cppcheck shellcheck
 PACKAGES_TEST  := libcmocka-dev python3 python3-pytest python3-prometheus-client python3-confluent-kafka \
                   prometheus default-jre-headless maven curl
-PACKAGES_BENCH := nginx-light
+PACKAGES_BENCH := nginx-light libsqlite3-dev
 
 # $(call install,packages): installs those that are missing, and does nothing when none is.
 define install
@@ -105,6 +105,9 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libtidemark.a $(BUIL
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libtidemark.a $(BUILD)/liblogstore.a
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
+
+# To be measured against.
+$(BUILD)/tests/bench/bench_logstore: LIBS += -lsqlite3
 
 .SECONDARY:
 -include $(shell find $(BUILD)/obj -name '*.d' 2>/dev/null)

@@ -11,6 +11,8 @@
  */
 enum { POLYNOMIAL_HIGH = 0x82f6, POLYNOMIAL_LOW = 0x3b78, STRETCH = 1024 };
 
+bool crc32c_by_tables_only;
+
 static uint32_t slices[8][256];
 static uint32_t zeros[4][256]; /* zeros[i][b]: what byte i of a CRC, being b, becomes after STRETCH zeros */
 static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
@@ -91,7 +93,7 @@ __attribute__((target("sse4.2"))) static uint32_t by_instruction(uint32_t crc, c
 
 uint32_t crc32c(uint32_t crc, const void *bytes, size_t count)
 {
-    if (!__builtin_cpu_supports("sse4.2"))
+    if (crc32c_by_tables_only || !__builtin_cpu_supports("sse4.2"))
         return crc32c_software(crc, bytes, count);
     if (count >= (size_t)3 * STRETCH)
         pthread_once(&tables_once, make_tables);

@@ -48,6 +48,7 @@ LIBRARIES = [
     ("gnutls/*",      "exporter/http*"),
     ("jansson.h",     "exporter/config* exporter/metrics.c exporter/observations* exporter/*json* exporter/status* tests/*"),
     ("cmocka.h",      "tests/*"),
+    ("sqlite3.h",     "tests/bench/*"),
 ]
 
 # Of the C library, POSIX and Linux. Every other header in angle brackets is a library's.
