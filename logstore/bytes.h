@@ -106,6 +106,8 @@ static inline struct str cursor_str(struct cursor *cursor)
 /* LEB128 of at most ten bytes. */
 static inline uint64_t cursor_uvarint(struct cursor *cursor)
 {
+    if (!cursor->failed && cursor->at < cursor->end && *cursor->at < 0x80)
+        return *cursor->at++; /* as nearly always */
     uint64_t value = 0;
     for (unsigned shift = 0; shift < 64; shift += 7) {
         const uint8_t *byte = cursor_take(cursor, 1);

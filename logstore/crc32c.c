@@ -44,10 +44,10 @@ static void make_tables(void)
 static uint32_t by_tables(uint32_t crc, const uint8_t *at, size_t count)
 {
     for (; count >= 8; count -= 8, at += 8) {
-        uint64_t eight = get64(at) ^ crc;
-        crc = 0;
-        for (int byte = 0; byte < 8; byte++)
-            crc ^= slices[7 - byte][eight >> (8 * byte) & 0xff];
+        uint32_t low = get32(at) ^ crc, high = get32(at + 4);
+        crc = slices[7][low & 0xff] ^ slices[6][low >> 8 & 0xff] ^ slices[5][low >> 16 & 0xff] ^
+              slices[4][low >> 24] ^ slices[3][high & 0xff] ^ slices[2][high >> 8 & 0xff] ^
+              slices[1][high >> 16 & 0xff] ^ slices[0][high >> 24];
     }
     for (; count > 0; count--, at++)
         crc = slices[0][(crc ^ *at) & 0xff] ^ (crc >> 8);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -162,6 +163,32 @@ bool fsio_size(const struct file *file, uint64_t *size, struct error *error)
         return false;
     }
     *size = (uint64_t)status.st_size;
+    return true;
+}
+
+void fsio_unmap(struct mapping *mapping)
+{
+    if (mapping->bytes != NULL)
+        munmap((void *)mapping->bytes, mapping->length);
+    *mapping = (struct mapping){0};
+}
+
+bool fsio_map(const struct file *file, struct mapping *mapping, struct error *error)
+{
+    uint64_t size;
+    if (!fsio_size(file, &size, error))
+        return false;
+    if (mapping->bytes != NULL && mapping->length == size)
+        return true;
+    fsio_unmap(mapping);
+    int failure = fault(FSIO_READ, file->fd, file->name, 0, NULL);
+    void *bytes = failure != 0 ? MAP_FAILED
+                               : mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED | MAP_POPULATE, file->fd, 0);
+    if (bytes == MAP_FAILED) {
+        fsio_error(error, failure != 0 ? failure : errno, "map", file->name);
+        return false;
+    }
+    *mapping = (struct mapping){bytes, (size_t)size};
     return true;
 }
 

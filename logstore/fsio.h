@@ -47,6 +47,18 @@ bool fsio_allocate(const struct file *file, uint64_t size, struct error *error);
 
 bool fsio_size(const struct file *file, uint64_t *size, struct error *error);
 
+/* A file seen as memory, for reading. It shows what others write meanwhile, so what was checked has to be a
+ * copy. Starts as {0}. */
+struct mapping {
+    const uint8_t *bytes; /* NULL: none */
+    size_t length;
+};
+
+/* Maps the whole file as it is now; a mapping that is still right stays. Should the file get shorter, against
+ * the rules of the format, a look at the lost part would kill the process. */
+bool fsio_map(const struct file *file, struct mapping *mapping, struct error *error);
+void fsio_unmap(struct mapping *mapping);
+
 /* fdatasync(2): contents and size. */
 bool fsio_sync(const struct file *file, struct error *error);
 

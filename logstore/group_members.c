@@ -143,7 +143,7 @@ static bool free_leftovers(struct group *group, struct error *error)
 {
     for (;;) {
         struct leftovers leftovers = {group, 0};
-        if (!offsets_each(&group->offsets, &group->offsets.scratch, note_leftover, &leftovers, error))
+        if (!offsets_each(&group->offsets, note_leftover, &leftovers, error))
             return false;
         if (leftovers.found == 0)
             return true;

@@ -207,7 +207,7 @@ static bool expire_locked(struct group *group, int64_t now, int64_t retention_ms
         return false;
     if (group->membership.count > 0 || group->membership.since > outdated.before)
         return true;
-    bool done = offsets_each(&group->offsets, &group->offsets.scratch, note_outdated, &outdated, error);
+    bool done = offsets_each(&group->offsets, note_outdated, &outdated, error);
     if (done && outdated.failed) {
         error_set(error, ERROR_MEMORY, "no memory to expire offsets");
         done = false;

@@ -15,7 +15,7 @@
  * of the store (names) changes only when it is refreshed, which happens at the two functions that say so.
  */
 
-enum { SLOTS_SIZE_MOST = 1 << 30, SCRATCH_MOST = 1 << 20, METADATA_MOST = 1 << 16 };
+enum { SLOTS_SIZE_MOST = 1 << 30, METADATA_MOST = 1 << 16 };
 
 /* Where a topic number's index is found; index UINT32_MAX: the place is free. */
 struct number_place {
@@ -40,7 +40,7 @@ struct logstore_observer {
     struct logstore_observed_commit *commits;
     size_t commit_count, commit_capacity;
     uint32_t last_number, last_index; /* of the topic of the commit before: most often the next one's too */
-    struct buf slots, scratch, metadata;
+    struct buf slots, metadata;
     struct logstore_reader *reader; /* for timestamps; NULL: not needed yet */
 };
 
@@ -56,7 +56,6 @@ struct logstore_observer *logstore_observer_open(const char *path, struct error 
     }
     observer->path = copy;
     observer->slots = buf_make(SLOTS_SIZE_MOST);
-    observer->scratch = buf_make(SCRATCH_MOST);
     observer->metadata = buf_make(METADATA_MOST);
     return observer;
 }
@@ -84,7 +83,6 @@ void logstore_observer_close(struct logstore_observer **observer)
     free(closing->members);
     free(closing->commits);
     buf_free(&closing->slots);
-    buf_free(&closing->scratch);
     buf_free(&closing->metadata);
     free(closing->path);
     free(closing);
@@ -463,9 +461,9 @@ bool logstore_observe_commits(struct logstore_observer *observer, size_t group,
                               const struct logstore_observed_commit **commits, size_t *count,
                               struct error *error)
 {
-    const struct group *file = group_of(observer, group, error);
+    struct group *file = group_of(observer, group, error);
     if (file == NULL || !reserve_commits(observer, &file->offsets, error) ||
-        !offsets_each(&file->offsets, &observer->scratch, note_commit, observer, error))
+        !offsets_each(&file->offsets, note_commit, observer, error))
         return false;
     *commits = observer->commits;
     *count = observer->commit_count;

@@ -9,12 +9,14 @@
  * first byte of `offsets`. */
 struct offsets {
     struct file file, metadata;
+    bool read_only;
     struct offsets_place *table;   /* owned: where each identity's slot is, as this process knows */
     size_t table_size, table_used; /* the size is a power of two, or 0 */
     uint32_t first_free;           /* no free slot is below it */
     bool current; /* the table tells of all slots: nobody else has written since it was made */
     struct buf scratch;
-    bool careful; /* metadata reaches the disk before the offset that it belongs to */
+    struct mapping mapping; /* of `file`, when it was opened for reading */
+    bool careful;           /* metadata reaches the disk before the offset that it belongs to */
 };
 
 struct offsets_place {
@@ -52,9 +54,8 @@ void offsets_close(struct offsets *offsets);
 /* Decodes one slot: 1 it is in use, 0 it is free, -1 neither half is whole. */
 int offsets_decode(const uint8_t *bytes, struct offsets_entry *entry);
 
-/* Calls `visit` with every slot in use. `scratch` is worth keeping between calls: touched memory is faster.
- */
-bool offsets_each(const struct offsets *offsets, struct buf *scratch,
+/* Calls `visit` with every slot in use. */
+bool offsets_each(struct offsets *offsets,
                   void (*visit)(void *context, uint32_t slot, const struct offsets_entry *entry),
                   void *context, struct error *error);
 
