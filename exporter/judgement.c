@@ -83,26 +83,19 @@ static bool walk_next(const struct scene *scene, struct walk *walk)
 
 /* --- no progress --------------------------------------------------------------------------------------- */
 
-/* A reader that moves often is missed soon. One that hardly ever moved, or that is hardly known yet, may be
- * in the middle of its cycle. */
-static const int64_t unfamiliar_ms = 14 * 60 * 1000;
-static const uint32_t familiar_moves = 20;
-
 static int64_t patience(const struct scene *scene, const struct position_memory *memory)
 {
-    int64_t cycle = position_cycle(memory, scene->history);
     int64_t least = scene->rules->stuck_after_ms;
-    if (position_moves(memory) < familiar_moves && unfamiliar_ms > least &&
-        least == rules_default().stuck_after_ms)
-        least = unfamiliar_ms;
-    return later(least, cycle + cycle * 6 / 10 + (cycle > 0 ? 30000 : 0));
+    if (least < rules_default().stuck_after_ms) /* who wants it sooner doesn't want to wait for habits */
+        return least;
+    return later(least, position_patience(memory, scene->history));
 }
 
 static void rule_stopped(struct scene *scene)
 {
     const struct group_memory *memory = scene->memory;
     int64_t unread_since = UNKNOWN, since = UNKNOWN, wait = scene->rules->stopped_after_ms;
-    if (memory->empty_since == UNKNOWN || scene->now - memory->empty_since < wait * 6 / 10)
+    if (memory->empty_since == UNKNOWN || scene->now - memory->empty_since < wait * 2 / 3)
         return;
     for (struct walk walk = {0}; walk_next(scene, &walk);) {
         since = later(since, walk.subscription->last_progress);
@@ -180,7 +173,7 @@ static void rule_rebalance_storm(struct scene *scene)
 static bool over_objective(const struct scene *scene, const struct subscription_memory *memory)
 {
     int64_t objective = scene->rules->objective_ms, since = trend_above(memory, objective);
-    if (since == UNKNOWN || scene->now - since < objective / 5 || memory->trends == 0)
+    if (since == UNKNOWN || scene->now - since < objective / 8)
         return false;
     int64_t lag = memory->trend[memory->trends - 1].value, before = trend_ago(memory, scene->now, objective);
     return before != UNKNOWN && lag - before > -objective / 5;

@@ -18,7 +18,12 @@
 
 #define FORGET_AFTER_MS (INT64_C(24) * 3600 * 1000)
 
-enum { END_SAMPLES = 32, WAITS = 3, REBALANCES = 16, TREND_SAMPLES = 40, EVENTS = 100 };
+/* A reader that moves often is missed soon. One that hardly ever moved, or that is hardly known yet, may be
+ * in the middle of its cycle. */
+#define UNFAMILIAR_MS (INT64_C(14) * 60 * 1000)
+enum { FAMILIAR_MOVES = 20 };
+
+enum { END_SAMPLES = 32, WAITS = 3, REBALANCES = 32, TREND_SAMPLES = 40, EVENTS = 100 };
 
 struct sample {
     int64_t time, value;
@@ -67,12 +72,12 @@ struct position_memory {
     struct wait waits[WAITS];         /* the longest ones lately */
     int64_t low_turned;               /* when low_now began */
     uint32_t low_now_s, low_before_s; /* least time lag in this window and the one before, in seconds */
+    uint32_t rest_s;                  /* time lag where it came to rest last; UINT32_MAX: not known */
     uint16_t moves_now, moves_before; /* movements in this hour and the hour before */
     uint32_t life;                    /* of the partition, when this was begun */
     int32_t number;                   /* of the partition */
     bool present;                     /* in the snapshot taken in last */
-    uint8_t rests;                    /* how often it came to rest one message before the end */
-    bool read_to_end;                 /* it has been seen with nothing unread */
+    bool rests_before_end;            /* its last movement ended one message before the end */
     bool dated_here;                  /* next_ts was given since it stands where it stands */
 };
 
@@ -103,15 +108,18 @@ struct group_memory {
     int64_t seen, first_seen;
     struct subscription_memory *subscriptions; /* owned */
     uint32_t subscription_count;
-    int64_t generation;             /* as last known */
-    int64_t members;                /* as last known */
-    bool rebalancing;               /* as last seen */
-    int64_t empty_since;            /* since when no member was seen; UNKNOWN: some are there, or not known */
-    int64_t alive_since;            /* since when members were seen, or nothing is known of them */
-    bool had_members;               /* some were seen, so that offsets come from a reader that joins */
-    bool works_empty;               /* it progressed without members: its partitions are assigned by hand */
-    int64_t grown;                  /* when one of its topics last grew */
-    int64_t rebalances[REBALANCES]; /* when the last ones were seen, oldest first */
+    int64_t generation;  /* as last known */
+    int64_t members;     /* as last known */
+    bool rebalancing;    /* as last seen */
+    int64_t empty_since; /* since when no member was seen; UNKNOWN: some are there, or not known */
+    int64_t alive_since; /* since when members were seen, or nothing is known of them */
+    bool had_members;    /* some were seen, so that offsets come from a reader that joins */
+    bool works_empty;    /* it progressed without members: its partitions are assigned by hand */
+    int64_t grown;       /* when one of its topics last grew */
+    struct burst {
+        int64_t time;
+        int64_t count;
+    } rebalances[REBALANCES]; /* the last ones, oldest first; those close together as one */
     uint32_t rebalance_count;
     int64_t rebalances_total, rebalancing_ms, slo_good_ms, slo_ms;
     int64_t judged;            /* the snapshot that was judged last */
@@ -177,6 +185,10 @@ int64_t position_cycle(const struct position_memory *memory, const struct histor
 /* Movements in the last hour or somewhat more. */
 uint32_t position_moves(const struct position_memory *memory);
 
+/* How long it may stand still with something unread before that means anything: its cycle and more, or
+ * UNFAMILIAR_MS when it hasn't been seen to move often. */
+int64_t position_patience(const struct position_memory *memory, const struct history *history);
+
 /* The time lag without the saw of a reader that works in cycles; UNKNOWN when it isn't known. */
 int64_t position_steady_lag(const struct position_memory *memory, const struct history *history);
 
@@ -191,7 +203,7 @@ void group_observe(struct group_memory *memory, const struct snap_group *seen, c
 
 /* The run of last rebalances that are no more than `window` apart and reach up to now. */
 struct rebalance_run {
-    uint32_t count;
+    int64_t count;
     int64_t first;
 };
 struct rebalance_run group_rebalance_run(const struct group_memory *memory, int64_t now, int64_t window);
