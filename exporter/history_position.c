@@ -110,7 +110,7 @@ int64_t position_patience(const struct position_memory *memory, const struct his
     return usual > least ? usual : least;
 }
 
-int64_t position_steady_lag(const struct position_memory *memory, const struct history *history)
+static int64_t steady_lag(const struct position_memory *memory, const struct history *history)
 {
     int64_t now = history->time;
     if (memory->lag_ms == UNKNOWN || memory->lag_ms == 0)
@@ -144,7 +144,7 @@ static void note_mark(struct position_memory *memory, const struct history *hist
     if (history->time - memory->marks[1].time < mark_every_ms)
         return;
     memory->marks[0] = memory->marks[1];
-    memory->marks[1] = (struct mark){history->time, memory->committed, position_steady_lag(memory, history)};
+    memory->marks[1] = (struct mark){history->time, memory->committed, memory->steady_ms};
 }
 
 void position_begin(struct position_memory *memory, const struct surroundings *around,
@@ -154,7 +154,6 @@ void position_begin(struct position_memory *memory, const struct surroundings *a
     *memory = (struct position_memory){
         .committed = position->committed,
         .unread_since = UNKNOWN,
-        .first_seen = now,
         .low_turned = now,
         .low_now_s = LOW_UNKNOWN,
         .low_before_s = LOW_UNKNOWN,
@@ -171,6 +170,7 @@ void position_begin(struct position_memory *memory, const struct surroundings *a
         memory->unread_since = now;
     memory->marks[0] = memory->marks[1] = (struct mark){now, position->committed, memory->lag_ms};
     note_low(memory, around->history);
+    memory->steady_ms = steady_lag(memory, around->history);
 }
 
 static void note_move(struct position_memory *memory, const struct surroundings *around)
@@ -197,7 +197,7 @@ static int64_t taken_unread(const struct position_memory *memory, const struct s
     int64_t elapsed = around->history->time - around->history->before;
     int64_t aged = memory->marks[1].time - memory->marks[0].time;
     double speed = aged > 0 ? (double)(memory->marks[1].committed - memory->marks[0].committed) / (double)aged
-                            : partition_rate(around->partition) / 1000;
+                            : around->partition->rate / 1000;
     int64_t readable = (int64_t)(speed * 3 * (double)elapsed);
     return start - from > readable + SKIP_LEAST ? start - from - readable / 3 : 0;
 }
@@ -253,6 +253,7 @@ struct movement position_observe(struct position_memory *memory, const struct su
     if (movement.skipped > 0 || movement.rewound > 0)
         forget_speed(memory, history);
     note_low(memory, history);
+    memory->steady_ms = steady_lag(memory, history);
     note_mark(memory, history);
     return movement;
 }

@@ -36,6 +36,7 @@ struct partition_memory {
     int64_t start_before; /* as seen before that */
     uint32_t life;        /* rises when the partition was made again, or truncated */
     uint32_t samples;
+    double rate;      /* messages written a second, over as long as is remembered; 0 when not known */
     bool start_moved; /* retention has taken something since it is known */
     struct sample
         ends[END_SAMPLES]; /* when which end was seen, close together lately and far apart long ago */
@@ -67,8 +68,8 @@ struct position_memory {
     int64_t lag_ms;       /* at the last poll; UNKNOWN: not known */
     int64_t unread_since; /* since when something is unread and nothing moves; UNKNOWN: nothing is unread */
     int64_t beyond_since; /* since when it stands beyond the end; UNKNOWN: it doesn't */
-    int64_t first_seen;
-    struct mark marks[2];             /* where it was a while ago: [0] the older one */
+    int64_t steady_ms;    /* the time lag without the saw of a reader that works in cycles; UNKNOWN */
+    struct mark marks[2]; /* where it was a while ago: [0] the older one */
     struct wait waits[WAITS];         /* the longest ones lately */
     int64_t low_turned;               /* when low_now began */
     uint32_t low_now_s, low_before_s; /* least time lag in this window and the one before, in seconds */
@@ -148,9 +149,6 @@ void partition_observe(struct partition_memory *memory, const struct snap_partit
 int64_t partition_written(const struct partition_memory *memory, const struct snap_partition *seen,
                           int64_t offset);
 
-/* Messages written a second, over as long as is remembered; 0 when not known. */
-double partition_rate(const struct partition_memory *memory);
-
 /* Forgets the offsets: they belong to a partition that is no more. */
 void partition_begin_again(struct partition_memory *memory);
 
@@ -188,9 +186,6 @@ uint32_t position_moves(const struct position_memory *memory);
 /* How long it may stand still with something unread before that means anything: its cycle and more, or
  * UNFAMILIAR_MS when it hasn't been seen to move often. */
 int64_t position_patience(const struct position_memory *memory, const struct history *history);
-
-/* The time lag without the saw of a reader that works in cycles; UNKNOWN when it isn't known. */
-int64_t position_steady_lag(const struct position_memory *memory, const struct history *history);
 
 /* Whether there is something to be read that isn't a trailing transaction marker. */
 bool position_unread(const struct position_memory *memory, const struct history *history,
