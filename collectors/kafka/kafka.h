@@ -19,4 +19,7 @@
  */
 extern const struct collector_kind kafka_collector;
 
+/* The version of librdkafka that runs; static. */
+const char *kafka_client_version(void);
+
 #endif
