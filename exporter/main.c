@@ -1,0 +1,338 @@
+#include "collectors/kafka/kafka.h"
+#include "collectors/logstore/logstore_collector.h"
+#include "exporter/base/error.h"
+#include "exporter/base/log.h"
+#include "exporter/config.h"
+#include "exporter/demo.h"
+#include "exporter/metrics.h"
+#include "exporter/replay.h"
+#include "exporter/service.h"
+#include "exporter/version.h"
+#include "logstore/cli/cli.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Arguments, subcommands, wiring: the only file that knows everybody. */
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_WRONG_USE = 2 };
+
+static const struct collector_kind *const kinds[] = {&kafka_collector, &logstore_collector, NULL};
+
+static struct service_environment environment(void)
+{
+    return (struct service_environment){
+        .version = TIDEMARK_VERSION,
+        .librdkafka_version = kafka_client_version(),
+        .kinds = kinds,
+    };
+}
+
+/* One line on standard error; the exit code that belongs to the error. Clears it. */
+static int complain(const char *command, struct error *error)
+{
+    int code = error->code == ERROR_USAGE ? EXIT_WRONG_USE : EXIT_FAILED;
+    fprintf(stderr, "tidemark %s: %s\n", command, error_text(error));
+    error_clear(error);
+    return code;
+}
+
+/* --- flags --------------------------------------------------------------------------------------------- */
+
+/* What the command line of `serve` and `demo` says besides the configuration. */
+struct options {
+    bool once, help;
+};
+
+/* The value of the flag at argv[*i], which is "--flag=value" or "--flag value"; moves *i on. */
+static const char *flag_value(int argc, char **argv, int *i, struct error *error)
+{
+    const char *equals = strchr(argv[*i], '=');
+    if (equals != NULL)
+        return equals + 1;
+    if (*i + 1 < argc)
+        return argv[++*i];
+    error_set(error, ERROR_USAGE, "%s needs a value", argv[*i]);
+    return NULL;
+}
+
+static bool take_flag(struct config *config, const char *argument, const char *value, struct error *error)
+{
+    size_t length = strcspn(argument + 2, "=");
+    char *flag = strndup(argument + 2, length);
+    if (flag == NULL) {
+        error_set(error, ERROR_MEMORY, "out of memory");
+        return false;
+    }
+    bool taken = config_set_flag(config, flag, value, error);
+    free(flag);
+    if (!taken && error->code == ERROR_NOT_FOUND)
+        error_set(error, ERROR_USAGE, "%s: there is no such flag; --help lists them", argument);
+    return taken;
+}
+
+/* Flags win over the file, wherever --config stands: the file is taken in the first of two passes. */
+static bool parse_flags(int argc, char **argv, bool file_pass, struct config *config, struct options *options,
+                        struct error *error)
+{
+    for (int i = 1; i < argc; i++) {
+        const char *argument = argv[i];
+        if (strcmp(argument, "--once") == 0) {
+            options->once = true;
+        } else if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
+            options->help = true;
+            return true;
+        } else if (strncmp(argument, "--", 2) != 0) {
+            error_set(error, ERROR_USAGE, "%s: not expected here; flags begin with --, and --help lists them",
+                      argument);
+            return false;
+        } else {
+            const char *value = flag_value(argc, argv, &i, error);
+            bool file = strncmp(argument, "--config", 8) == 0 && (argument[8] == '\0' || argument[8] == '=');
+            if (value == NULL || (file == file_pass && !take_flag(config, argument, value, error)))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool parse(int argc, char **argv, struct config *config, struct options *options, struct error *error)
+{
+    return parse_flags(argc, argv, true, config, options, error) &&
+           (options->help || parse_flags(argc, argv, false, config, options, error));
+}
+
+/* --- serving ------------------------------------------------------------------------------------------- */
+
+/* Blocks the signals that end the program, for this thread and those that it starts. */
+static sigset_t block_signals(void)
+{
+    sigset_t ending;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGINT);
+    sigaddset(&ending, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &ending, NULL); /* fails only for a `how` that doesn't exist */
+    signal(SIGPIPE, SIG_IGN);
+    return ending;
+}
+
+static void log_listening(const struct config *config, uint16_t port)
+{
+    log_event(LOG_LEVEL_INFO, "listening",
+              LOG_FIELDS(log_text("address", config->host), log_int("port", port),
+                         log_text("version", TIDEMARK_VERSION)));
+}
+
+/* Ends the service; where a source still hangs, the process ends without waiting for it. */
+static void stop_service(struct service **service)
+{
+    if (!service_stop(service)) {
+        log_event(LOG_LEVEL_WARN, "ended without waiting for a source that doesn't answer", LOG_NO_FIELDS);
+        fflush(stdout);
+        _exit(EXIT_DONE);
+    }
+}
+
+/* Serves until a signal comes. */
+static bool serve_until_signal(const struct config *config, struct service *service, const sigset_t *ending,
+                               struct error *error)
+{
+    if (!service_start(service, error))
+        return false;
+    log_listening(config, service_port(service));
+    int caught;
+    while (sigwait(ending, &caught) != 0)
+        ;
+    return true;
+}
+
+/* What can't be had from the start (an address in use, say) is wrong use, whatever its reason. */
+static int complain_about_start(struct error *error)
+{
+    error->code = ERROR_USAGE;
+    return complain("serve", error);
+}
+
+static int serve(const struct config *config, bool once)
+{
+    struct error error = {0};
+    struct service_environment around = environment();
+    sigset_t ending = block_signals();
+    log_set_format(config->log_format);
+    struct service *service = service_new(config, &around, &error);
+    int code = EXIT_DONE;
+    if (service == NULL)
+        return complain("serve", &error);
+    if (once) {
+        if (!service_print_once(service, stdout, &error))
+            code = complain("serve", &error);
+    } else if (!serve_until_signal(config, service, &ending, &error)) {
+        code = complain_about_start(&error);
+    }
+    stop_service(&service);
+    return code;
+}
+
+static const char serve_help[] =
+    "tidemark serve: watch Kafka clusters and log stores, and serve what is found at /metrics\n\n"
+    "  --kafka [NAME=]HOST:PORT[,HOST:PORT…]  a Kafka cluster, named \"default\" unless said otherwise\n"
+    "  --logstore [NAME=]DIR                  a log store\n"
+    "  --config FILE                          JSON, for all of this and more (see README.md)\n"
+    "  --listen ADDRESS:PORT                  where to serve (default :9308)\n"
+    "  --poll-interval DURATION               how often to look (default 15s)\n"
+    "  --timeout DURATION                     for each request to a source (default 10s)\n"
+    "  --rule NAME=VALUE                      a number that the conditions depend on, such as objective=5m\n"
+    "  --cluster-label NAME                   name of the label `cluster`\n"
+    "  --log-format logfmt|json\n"
+    "  --once                                 print one page of metrics and end\n\n"
+    "Example: tidemark serve --kafka broker-1:9092 --listen 127.0.0.1:9308\n";
+
+static int serve_command(int argc, char **argv)
+{
+    struct error error = {0};
+    struct options options = {0};
+    struct config config = config_default();
+    int code = EXIT_DONE;
+    if (!parse(argc, argv, &config, &options, &error) || (!options.help && !config_complete(&config, &error)))
+        code = complain("serve", &error);
+    else if (options.help)
+        fputs(serve_help, stdout);
+    else
+        code = serve(&config, options.once);
+    config_free(&config);
+    return code;
+}
+
+/* --- the demo ------------------------------------------------------------------------------------------ */
+
+static const char demo_help[] =
+    "tidemark demo: a log store in which typical failures happen, and the daemon on top\n\n"
+    "  --listen ADDRESS:PORT   where to serve (default 127.0.0.1:9308, or a free port where that is "
+    "taken)\n\n"
+    "Example: tidemark demo --listen 127.0.0.1:9400\n";
+
+static const char demo_listen[] = "127.0.0.1:9308";
+
+/* The demo's own settings; what the user says comes later and wins. */
+static bool configure_demo(struct config *config, struct error *error)
+{
+    bool done =
+        config_set(config, "listen", demo_listen, error) && config_set(config, "poll_interval", "1s", error);
+    for (const char *const *rule = demo_rules(); done && *rule != NULL; rule++)
+        done = config_set_flag(config, "rule", *rule, error);
+    return done;
+}
+
+/* Where the default port is taken, a free one does: the demo prints it anyway. */
+static bool start_anywhere(struct config *config, struct service *service, struct error *error)
+{
+    if (service_start(service, error))
+        return true;
+    if (error->code != ERROR_UNAVAILABLE || config->port != 9308)
+        return false;
+    printf("Port %u is taken, so here is another.\n", (unsigned)config->port);
+    error_clear(error);
+    config->port = 0;
+    return service_start(service, error);
+}
+
+static void print_guide(const struct config *config, const struct service *service)
+{
+    char *address = NULL;
+    bool v6 = strchr(config->host, ':') != NULL;
+    const char *host = *config->host != '\0' ? config->host : "127.0.0.1";
+    if (asprintf(&address, "http://%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "",
+                 (unsigned)service_port(service)) < 0)
+        return;
+    demo_print_guide(address);
+    fflush(stdout);
+    free(address);
+}
+
+static int run_demo(struct config *config, const struct demo *demo, const sigset_t *ending)
+{
+    struct error error = {0};
+    struct service_environment around = environment();
+    config_add_source(config, "logstore", "demo", demo_folder(demo));
+    struct service *service = config_complete(config, &error) ? service_new(config, &around, &error) : NULL;
+    int code = EXIT_DONE;
+    if (service != NULL && start_anywhere(config, service, &error)) {
+        print_guide(config, service);
+        int caught;
+        while (sigwait(ending, &caught) != 0)
+            ;
+    } else {
+        code = complain("demo", &error);
+    }
+    stop_service(&service);
+    return code;
+}
+
+static int demo_command(int argc, char **argv)
+{
+    struct error error = {0};
+    struct options options = {0};
+    struct config config = config_default();
+    if (!configure_demo(&config, &error) || !parse(argc, argv, &config, &options, &error)) {
+        config_free(&config);
+        return complain("demo", &error);
+    }
+    int code = EXIT_DONE;
+    if (options.help) {
+        fputs(demo_help, stdout);
+    } else {
+        /* Before there is a thread, since it makes processes. */
+        struct demo *demo = demo_start(&error);
+        sigset_t ending = block_signals();
+        code = demo != NULL ? run_demo(&config, demo, &ending) : complain("demo", &error);
+        demo_stop(&demo);
+    }
+    config_free(&config);
+    return code;
+}
+
+/* --- the commands -------------------------------------------------------------------------------------- */
+
+static const struct command {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *purpose;
+} commands[] = {
+    {"serve", serve_command, "watch Kafka clusters and log stores, and serve metrics"},
+    {"demo", demo_command,
+     "see it work: a log store in which typical failures happen, and the daemon on top"},
+    {"replay", replay_command, "judge recorded observations"},
+    {"metrics", metrics_command, "the catalogue of metrics, as text, --json or --markdown"},
+    {"log", logstore_command, "the bundled log store: create, append, read, commit, groups …"},
+};
+
+static void print_help(FILE *out)
+{
+    fputs("Tidemark watches consumer groups: how far behind they are, why, and what is about to be lost.\n\n",
+          out);
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        fprintf(out, "  tidemark %-8s %s\n", commands[i].name, commands[i].purpose);
+    fputs("\nEach takes --help. To begin with: tidemark demo\n", out);
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "--help";
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0 || strcmp(name, "help") == 0) {
+        print_help(argc > 1 ? stdout : stderr);
+        return argc > 1 ? EXIT_DONE : EXIT_WRONG_USE;
+    }
+    if (strcmp(name, "--version") == 0) {
+        printf("tidemark %s (librdkafka %s)\n", TIDEMARK_VERSION, kafka_client_version());
+        return EXIT_DONE;
+    }
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    fprintf(stderr, "tidemark: %s: there is no such command; tidemark --help lists them\n", name);
+    return EXIT_WRONG_USE;
+}
