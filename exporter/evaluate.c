@@ -10,12 +10,6 @@ static void add_known(int64_t *sum, int64_t value)
         *sum = *sum == UNKNOWN ? value : *sum + value;
 }
 
-static void keep_smaller(int64_t *least, int64_t value)
-{
-    if (value != UNKNOWN && (*least == UNKNOWN || value < *least))
-        *least = value;
-}
-
 static void keep_larger(int64_t *most, int64_t value)
 {
     if (value != UNKNOWN && value > *most)
@@ -30,7 +24,7 @@ static int64_t stable_lag(const struct snap_partition *partition, int64_t commit
     return partition->last_stable > from ? partition->last_stable - from : 0;
 }
 
-static void measure_position(struct scene *scene, uint32_t p, const struct position_memory *memory,
+static void measure_position(const struct scene *scene, uint32_t p, const struct position_memory *memory,
                              struct subscription_findings *sub)
 {
     const struct snap_position *seen = &scene->snapshot->positions[p];
@@ -38,8 +32,6 @@ static void measure_position(struct scene *scene, uint32_t p, const struct posit
     struct position_findings *position = &scene->findings->positions[p];
     position->lag = position_lag(partition, seen);
     position->lag_ms = memory->lag_ms;
-    keep_smaller(&scene->gist.unread_since, memory->unread_since);
-    scene->gist.beyond |= memory->beyond_since != UNKNOWN;
     add_known(&sub->committed_sum, seen->committed);
     add_known(&sub->lag_sum, position->lag);
     keep_larger(&sub->lag_max, position->lag);
@@ -102,12 +94,6 @@ static void judge_group(struct scene *scene, uint32_t g)
     scene->g = g;
     scene->group = &scene->snapshot->groups[g];
     scene->memory = &scene->history->groups[scene->history->group_at[g]];
-    scene->gist = (struct gist){
-        .unread_since = UNKNOWN,
-        .overtake_ms = INT64_MAX,
-        .overtaken = {NO_INDEX, NO_INDEX},
-        .compacted = {NO_INDEX, NO_INDEX},
-    };
     for (uint32_t i = 0; i < scene->group->subscriptions; i++)
         measure_subscription(scene, scene->group->first_subscription + i);
     measure_objective(scene);

@@ -1,6 +1,5 @@
 #include "exporter/base/duration.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,9 +16,10 @@ static const double longest_ms = 100 * 365 * 24 * 3600.0 * 1000;
 bool duration_parse(const char *text, int64_t *ms, struct error *error)
 {
     char *end = NULL;
-    /* Only digits may begin it: strtod() would take blanks, signs, "inf" and "nan" as well. */
-    double number = isdigit((unsigned char)*text) ? strtod(text, &end) : -1;
-    for (size_t i = 0; end != NULL && i < sizeof units / sizeof *units; i++) {
+    double number = strtod(text, &end);
+    /* strtod() would take blanks, signs, exponents, hexadecimal numbers, "inf" and "nan" as well. */
+    bool plain = end > text && strspn(text, "0123456789.") == (size_t)(end - text);
+    for (size_t i = 0; plain && i < sizeof units / sizeof *units; i++) {
         if (strcmp(end, units[i].name) != 0)
             continue;
         double value = number * units[i].ms;

@@ -197,7 +197,7 @@ static void test_durations(void **state)
         {"0s", 0},    {"500ms", 500}, {"15s", 15000}, {"1.5m", 90000}, {"24h", 86400000}, {"2d", 172800000},
         {"", -1},     {"5", -1},      {"s", -1},      {"-5s", -1},     {"+5s", -1},       {" 5s", -1},
         {"5s ", -1},  {"5 s", -1},    {"infs", -1},   {"nans", -1},    {"1e400s", -1},    {"99999999d", -1},
-        {"soon", -1}, {"5sec", -1},
+        {"soon", -1}, {"5sec", -1},   {"0x10s", -1},  {"1e3s", -1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct error error = {0};
@@ -222,6 +222,7 @@ int main(void)
         cmocka_unit_test(test_utf8_well_formed),    cmocka_unit_test(test_utf8_malformed),
         cmocka_unit_test(test_utf8_is_unambiguous), cmocka_unit_test(test_filter_matches_whole_names),
         cmocka_unit_test(test_filter_excludes),     cmocka_unit_test(test_filter_refuses_bad_pattern),
+        cmocka_unit_test(test_durations),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }
