@@ -9,6 +9,7 @@
 #   make docs     regenerate the parts of README.md that derive from the code
 #   make format   format the sources in place
 #   make setup    install the packages that building and running need
+#   make install  install the log store's library (PREFIX=/usr/local, DESTDIR=)
 #   make clean    remove what was built
 #   make help     print this
 #
@@ -106,6 +107,40 @@ $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libtidemark.a $(BU
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS)
 
+# The log store's library for other people's programs: only its own names can be seen from outside.
+PREFIX          ?= /usr/local
+LOGSTORE_MAJOR  := 1
+LOGSTORE_VERSION := $(LOGSTORE_MAJOR).0.0
+LOGSTORE_OBJECTS := $(call objects,$(LOGSTORE) exporter/base/buf.c exporter/base/error.c exporter/base/clock.c)
+PUBLIC          := $(BUILD)/public
+
+$(PUBLIC)/liblogstore.so.$(LOGSTORE_MAJOR): $(LOGSTORE_OBJECTS) logstore/liblogstore.map
+	@mkdir -p $(@D)
+	$(LINK) -shared -Wl,-soname,$(@F) -Wl,--version-script=logstore/liblogstore.map -o $@ $(LOGSTORE_OBJECTS)
+
+$(PUBLIC)/liblogstore.a: $(LOGSTORE_OBJECTS)
+	@mkdir -p $(@D)
+	@rm -f $@
+	ld -r -o $(@D)/logstore.o $^
+	objcopy -w --keep-global-symbol='logstore_*' --keep-global-symbol=error_text --keep-global-symbol=error_clear $(@D)/logstore.o
+	$(AR) rcs $@ $(@D)/logstore.o
+
+$(PUBLIC)/logstore.h: logstore/logstore.h exporter/base/error.h exporter/base/str.h logstore/public_header.py
+	@mkdir -p $(@D)
+	$(PYTHON) logstore/public_header.py $< >$@
+
+$(PUBLIC)/logstore.pc: logstore/logstore.pc.in Makefile
+	@mkdir -p $(@D)
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(LOGSTORE_VERSION)|' $< >$@
+
+.PHONY: install
+install: $(addprefix $(PUBLIC)/,liblogstore.so.$(LOGSTORE_MAJOR) liblogstore.a logstore.h logstore.pc)
+	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/logstore
+	install -m 644 $(PUBLIC)/liblogstore.a $(PUBLIC)/liblogstore.so.$(LOGSTORE_MAJOR) $(DESTDIR)$(PREFIX)/lib
+	ln -sf liblogstore.so.$(LOGSTORE_MAJOR) $(DESTDIR)$(PREFIX)/lib/liblogstore.so
+	install -m 644 $(PUBLIC)/logstore.h $(DESTDIR)$(PREFIX)/include/logstore
+	install -m 644 $(PUBLIC)/logstore.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+
 # To be measured against.
 $(BUILD)/tests/bench/bench_logstore: LIBS += -lsqlite3
 
@@ -158,6 +193,7 @@ test-kafka-versions: setup-test
 bench: setup-bench
 	@$(MAKE) --no-print-directory all kafka $(BENCH_PROGRAMS)
 	@$(PYTHON) tests/bench/run --build $(BUILD) --kafka $(KAFKA)
+	@$(BUILD)/tests/bench/bench_logstore
 
 check: setup-check
 	@tests/check --build $(BUILD)
