@@ -250,15 +250,17 @@ static void skip_value(struct parser *parser, int depth)
         take_string(parser);
     } else if (*parser->at == '{' || *parser->at == '[') {
         char close = *parser->at++ == '{' ? '}' : ']';
-        while (!parser->failed && !accept(parser, close)) {
+        if (accept(parser, close))
+            return;
+        do {
             if (close == '}') {
                 take_string(parser);
                 expect(parser, ':');
             }
-            skip_value(parser, depth + 1);
-            if (!accept(parser, ',') && (parser->at == parser->end || *parser->at != close))
-                parser->failed = true;
-        }
+            if (!parser->failed)
+                skip_value(parser, depth + 1);
+        } while (accept(parser, ','));
+        expect(parser, close);
     } else if (!take_word(parser, "null") && !take_word(parser, "true") && !take_word(parser, "false")) {
         const char *start = parser->at;
         while (parser->at < parser->end && is_one_of("+-.eE0123456789", *parser->at))
@@ -276,7 +278,9 @@ struct places {
 static void take_headers(struct parser *parser, struct places *places)
 {
     expect(parser, '{');
-    while (!parser->failed && !accept(parser, '}')) {
+    if (accept(parser, '}'))
+        return;
+    do {
         struct place *headers = realloc(places->headers, (places->header_count + 1) * 2 * sizeof *headers);
         if (headers == NULL) {
             parser->bytes->failed = true;
@@ -286,9 +290,8 @@ static void take_headers(struct parser *parser, struct places *places)
         headers[2 * places->header_count] = take_string(parser);
         expect(parser, ':');
         headers[2 * places->header_count++ + 1] = take_optional_string(parser);
-        if (!accept(parser, ',') && (parser->at == parser->end || *parser->at != '}'))
-            parser->failed = true;
-    }
+    } while (accept(parser, ','));
+    expect(parser, '}');
 }
 
 static void take_member(struct parser *parser, struct json_record *read, struct places *places)

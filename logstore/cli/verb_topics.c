@@ -66,6 +66,103 @@ static bool run_delete(const struct arguments *arguments, struct error *error)
     return done;
 }
 
+/* Does the work on one topic, or on all of them. */
+static bool each_topic(const struct arguments *arguments,
+                       bool (*work)(struct logstore *store, struct str topic, struct error *error),
+                       struct error *error)
+{
+    const struct logstore_observed_topic *topics;
+    size_t count;
+    struct logstore *store = verb_open(arguments, LOGSTORE_WRITE, error);
+    if (store == NULL)
+        return false;
+    if (arguments->positional_count == 2) {
+        bool done = work(store, topic_of(arguments), error);
+        logstore_close(&store);
+        return done;
+    }
+    struct logstore_observer *observer = logstore_observer_open(arguments->positional[0], error);
+    bool done = observer != NULL && logstore_observe_topics(observer, &topics, &count, error);
+    for (size_t i = 0; done && i < count; i++)
+        done = work(store, topics[i].name, error);
+    logstore_observer_close(&observer);
+    logstore_close(&store);
+    return done;
+}
+
+static bool expire(struct logstore *store, struct str topic, struct error *error)
+{
+    return logstore_retain(store, topic, error) && logstore_expire_offsets(store, error);
+}
+
+static bool run_retain(const struct arguments *arguments, struct error *error)
+{
+    return each_topic(arguments, expire, error);
+}
+
+static bool run_compact(const struct arguments *arguments, struct error *error)
+{
+    return each_topic(arguments, logstore_compact, error);
+}
+
+/* --- verify ----------------------------------------------------------------------------------------------
+ */
+
+/* Reads a partition from start to end; each damage is printed, and what follows it is looked at too. */
+static int64_t verify_partition(struct logstore *store, const struct logstore_observed_topic *topic,
+                                uint32_t partition, int64_t *records, struct error *error)
+{
+    int64_t damages = 0, end = topic->partitions[partition].end;
+    struct logstore_record record;
+    struct logstore_reader *reader =
+        logstore_reader_open(store, topic->name, partition, topic->partitions[partition].start, error);
+    enum logstore_read read = LOGSTORE_READ_RECORD;
+    while (reader != NULL && read != LOGSTORE_READ_END && logstore_reader_offset(reader) < end) {
+        read = logstore_read(reader, &record, error);
+        *records += read == LOGSTORE_READ_RECORD;
+        if (read != LOGSTORE_READ_FAILED)
+            continue;
+        if (error->code != ERROR_CORRUPT)
+            break;
+        printf("%s\n", error_text(error));
+        error_clear(error);
+        damages++;
+        logstore_reader_seek(reader, logstore_reader_offset(reader) + 1);
+        while ((read = logstore_read(reader, &record, error)) == LOGSTORE_READ_FAILED &&
+               error->code == ERROR_CORRUPT && logstore_reader_offset(reader) < end) {
+            error_clear(error); /* the same damage, until whole records begin again */
+            logstore_reader_seek(reader, logstore_reader_offset(reader) + 1);
+        }
+    }
+    logstore_reader_close(&reader);
+    return damages;
+}
+
+static bool run_verify(const struct arguments *arguments, struct error *error)
+{
+    const struct logstore_observed_topic *topics;
+    size_t count = 0;
+    int64_t damages = 0, records = 0;
+    struct logstore *store = verb_open(arguments, LOGSTORE_READ, error);
+    struct logstore_observer *observer =
+        store == NULL ? NULL : logstore_observer_open(arguments->positional[0], error);
+    bool done = observer != NULL && logstore_observe_topics(observer, &topics, &count, error) &&
+                logstore_observe_ends(observer, error);
+    for (size_t i = 0; done && i < count; i++)
+        for (uint32_t partition = 0; done && partition < topics[i].partition_count; partition++) {
+            damages += verify_partition(store, &topics[i], partition, &records, error);
+            done = error->code == ERROR_NONE;
+        }
+    logstore_observer_close(&observer);
+    logstore_close(&store);
+    if (!done)
+        return false;
+    printf("%lld records are whole, %lld damages\n", (long long)records, (long long)damages);
+    if (damages > 0)
+        error_set(error, ERROR_CORRUPT, "the store is damaged at %lld places", (long long)damages);
+    return damages == 0;
+}
+
 /* --- stat ------------------------------------------------------------------------------------------------
  */
 
@@ -131,5 +228,12 @@ const struct verb topic_verbs[] = {
      "tidemark log delete var/log orders", NULL, run_delete},
     {"stat", "DIR [TOPIC]", 1, 2, "Shows topics, partitions, and their start and end offsets.",
      "tidemark log stat var/log", STAT_OPTIONS, run_stat},
+    {"retain", "DIR [TOPIC]", 1, 2, "Deletes what retention no longer keeps, and offsets that have expired.",
+     "tidemark log retain var/log", NULL, run_retain},
+    {"compact", "DIR [TOPIC]", 1, 2,
+     "Keeps only the latest record of each key, where cleanup.policy says so.",
+     "tidemark log compact var/log customers", NULL, run_compact},
+    {"verify", "DIR", 1, 1, "Reads everything and checks it; exit code 1 when something is damaged.",
+     "tidemark log verify var/log", NULL, run_verify},
     {NULL, NULL, 0, 0, NULL, NULL, NULL, NULL},
 };

@@ -1,0 +1,146 @@
+#include "logstore/cli/cli.h"
+#include "tests/lib/logstore_fixture.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+
+static char output[65536];
+
+/* Runs `tidemark log …` in a process of its own, with the folder for "DIR"; what it prints is in `output`. */
+static int run(const char *input, const char *const *words)
+{
+    char *argv[16] = {"log"}, in[128], out[128];
+    int argc = 1, status;
+    for (; words[argc - 1] != NULL; argc++)
+        argv[argc] = strcmp(words[argc - 1], "DIR") == 0 ? fixture_folder : (char *)words[argc - 1];
+    snprintf(in, sizeof in, "%s.in", fixture_folder);
+    snprintf(out, sizeof out, "%s.out", fixture_folder);
+    int fd = open(in, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    assert_true(fd >= 0 && write(fd, input, strlen(input)) == (ssize_t)strlen(input));
+    close(fd);
+    fflush(NULL);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        if (freopen(in, "r", stdin) == NULL || freopen(out, "w", stdout) == NULL || dup2(1, 2) < 0)
+            _exit(99);
+        int code = logstore_command(argc, argv);
+        fflush(stdout);
+        _exit(code);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    fd = open(out, O_RDONLY);
+    assert_true(fd >= 0);
+    ssize_t length = read(fd, output, sizeof output - 1);
+    assert_true(length >= 0);
+    output[length] = '\0';
+    close(fd);
+    unlink(in);
+    unlink(out);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+#define RUN(input, ...) run(input, (const char *const[]){__VA_ARGS__, NULL})
+
+static void test_lines_go_in_and_come_out(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("", "create", "DIR", "t", "--partitions", "1"), 0);
+    assert_int_equal(RUN("a\n\nlast", "append", "DIR", "t"), 0);
+    assert_int_equal(RUN("", "read", "DIR", "t"), 0);
+    assert_string_equal(output, "a\n\nlast\n");
+    assert_int_equal(RUN("", "read", "DIR", "t", "--from", "1", "--count=1"), 0);
+    assert_string_equal(output, "\n");
+    assert_int_equal(RUN("", "read", "DIR", "t", "--from", "latest"), 0);
+    assert_string_equal(output, "");
+}
+
+/* JSON with every kind of escape, and bytes that are no UTF-8. */
+static void test_json_comes_back_as_it_went_in(void **state)
+{
+    (void)state;
+    const char *line =
+        "{\"key\":\"\\u00e4\\ud83d\\ude00\\n\\\\xff\\\\x00\",\"value\":null,\"timestamp\":7,"
+        "\"headers\":{\"h\":\"\\\"\\\\x5cx41\",\"n\":null},\"more\":[1,{\"a\":[true,-1.5e3]}]}\n";
+    assert_int_equal(RUN("", "create", "DIR", "t", "--config", "retention.ms=-1"), 0);
+    assert_int_equal(RUN(line, "append", "DIR", "t", "--json"), 0);
+    assert_int_equal(RUN("", "read", "DIR", "t", "--json"), 0);
+    const char *expected =
+        "{\"partition\":0,\"offset\":0,\"timestamp\":7,\"key\":\"ä😀\\u000a\\\\xff\\\\x00\","
+        "\"value\":null,\"headers\":{\"h\":\"\\\"\\\\x5cx41\",\"n\":null}}\n";
+    assert_string_equal(output, expected);
+}
+
+static void test_what_is_no_json_is_refused_with_its_place(void **state)
+{
+    (void)state;
+    static const char *const WRONG[] = {
+        "x",
+        "{",
+        "{\"value\":}",
+        "{\"value\":\"a\"",
+        "[]",
+        "{\"value\":\"\\q\"}",
+        "{\"value\":\"\\ud800\"}",
+        "{\"a\":[1,]}",
+        "{\"timestamp\":1.5}",
+        "{} {}",
+        "{\"value\":\"a\nb\"}",
+    };
+    assert_int_equal(RUN("", "create", "DIR", "t"), 0);
+    for (size_t i = 0; i < sizeof WRONG / sizeof WRONG[0]; i++) {
+        assert_int_equal(RUN(WRONG[i], "append", "DIR", "t", "--json"), 2);
+        assert_non_null(strstr(output, "line 1"));
+    }
+}
+
+static void test_groups_are_shown_consumed_and_reset(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("", "create", "DIR", "t"), 0);
+    assert_int_equal(RUN("1\n2\n3\n", "append", "DIR", "t"), 0);
+    assert_int_equal(RUN("", "consume", "DIR", "g", "t", "--count", "2"), 0);
+    assert_string_equal(output, "1\n2\n");
+    assert_int_equal(RUN("", "groups", "DIR"), 0);
+    assert_non_null(strstr(output, "g\tEmpty\t0\tt\t0\t2\t3\t1\n"));
+    assert_int_equal(RUN("", "reset", "DIR", "g", "t", "--to", "-1", "--dry-run"), 0);
+    assert_non_null(strstr(output, "0\t2\t1\n"));
+    assert_int_equal(RUN("", "reset", "DIR", "g", "t", "--to", "earliest"), 0);
+    assert_int_equal(RUN("", "consume", "DIR", "g", "t"), 0);
+    assert_string_equal(output, "1\n2\n3\n");
+    assert_int_equal(RUN("", "commit", "DIR", "g", "t", "0", "1"), 0);
+    assert_int_equal(RUN("", "groups", "DIR", "g", "--json"), 0);
+    assert_non_null(strstr(output, "\"committed\":1,\"end\":3,"));
+}
+
+static void test_wrong_words_end_with_2_and_missing_things_with_1(void **state)
+{
+    (void)state;
+    assert_int_equal(RUN("", "fly", "DIR"), 2);
+    assert_int_equal(RUN("", "read", "DIR"), 2);
+    assert_int_equal(RUN("", "read", "DIR", "t", "--nope"), 2);
+    assert_int_equal(RUN("", "create", "DIR", "t", "--partitions", "x"), 2);
+    assert_int_equal(RUN("", "create", "DIR", "t", "--config", "retention.ms"), 2);
+    assert_int_equal(RUN("", "stat", "DIR"), 1);
+    assert_int_equal(RUN("", "create", "DIR", "t"), 0);
+    assert_int_equal(RUN("", "create", "DIR", "t"), 1);
+    assert_int_equal(RUN("", "append", "DIR", "nobody's"), 0); /* there was nothing to append */
+    assert_int_equal(RUN("x\n", "append", "DIR", "nobody's"), 1);
+    assert_int_equal(RUN("", "verify", "DIR"), 0);
+    assert_int_equal(RUN("", "read", "--help"), 0);
+    assert_non_null(strstr(output, "Example:"));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_lines_go_in_and_come_out),
+        TEST(test_json_comes_back_as_it_went_in),
+        TEST(test_what_is_no_json_is_refused_with_its_place),
+        TEST(test_groups_are_shown_consumed_and_reset),
+        TEST(test_wrong_words_end_with_2_and_missing_things_with_1),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
