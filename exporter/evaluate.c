@@ -10,6 +10,12 @@ static void add_known(int64_t *sum, int64_t value)
         *sum = *sum == UNKNOWN ? value : *sum + value;
 }
 
+static void keep_smaller(int64_t *least, int64_t value)
+{
+    if (value != UNKNOWN && (*least == UNKNOWN || value < *least))
+        *least = value;
+}
+
 static void keep_larger(int64_t *most, int64_t value)
 {
     if (value != UNKNOWN && value > *most)
@@ -24,7 +30,7 @@ static int64_t stable_lag(const struct snap_partition *partition, int64_t commit
     return partition->last_stable > from ? partition->last_stable - from : 0;
 }
 
-static void measure_position(const struct scene *scene, uint32_t p, const struct position_memory *memory,
+static void measure_position(struct scene *scene, uint32_t p, const struct position_memory *memory,
                              struct subscription_findings *sub)
 {
     const struct snap_position *seen = &scene->snapshot->positions[p];
@@ -32,6 +38,10 @@ static void measure_position(const struct scene *scene, uint32_t p, const struct
     struct position_findings *position = &scene->findings->positions[p];
     position->lag = position_lag(partition, seen);
     position->lag_ms = memory->lag_ms;
+    keep_smaller(&scene->gist.unread_since, memory->unread_since);
+    scene->gist.beyond |= memory->beyond_since != UNKNOWN;
+    if (seen->committed < partition->start)
+        scene->gist.below_start = (struct place){sub - scene->findings->subscriptions, p};
     add_known(&sub->committed_sum, seen->committed);
     add_known(&sub->lag_sum, position->lag);
     keep_larger(&sub->lag_max, position->lag);
@@ -82,10 +92,14 @@ static void measure_objective(const struct scene *scene)
 static bool nothing_to_do(const struct scene *scene)
 {
     static const int64_t quiet_ms = 10 * 60 * 1000;
-    for (uint32_t i = 0; i < scene->group->subscriptions; i++)
-        if (scene->findings->subscriptions[scene->group->first_subscription + i].lag_sum != 0)
+    for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
+        uint32_t s = scene->group->first_subscription + i;
+        uint32_t topic = scene->history->topic_at[scene->snapshot->subscriptions[s].topic];
+        int64_t grown = scene->history->topics[topic].grown;
+        if (scene->gist.unread_since != UNKNOWN || (grown != UNKNOWN && scene->now - grown < quiet_ms))
             return false;
-    return scene->memory->grown == UNKNOWN || scene->now - scene->memory->grown >= quiet_ms;
+    }
+    return true;
 }
 
 static void judge_group(struct scene *scene, uint32_t g)
@@ -94,6 +108,13 @@ static void judge_group(struct scene *scene, uint32_t g)
     scene->g = g;
     scene->group = &scene->snapshot->groups[g];
     scene->memory = &scene->history->groups[scene->history->group_at[g]];
+    scene->gist = (struct gist){
+        .unread_since = UNKNOWN,
+        .overtake_ms = INT64_MAX,
+        .overtaken = {NO_INDEX, NO_INDEX},
+        .compacted = {NO_INDEX, NO_INDEX},
+        .below_start = {NO_INDEX, NO_INDEX},
+    };
     for (uint32_t i = 0; i < scene->group->subscriptions; i++)
         measure_subscription(scene, scene->group->first_subscription + i);
     measure_objective(scene);

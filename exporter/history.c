@@ -90,6 +90,7 @@ static struct topic_memory *insert_topic(struct history *history, uint32_t at, c
     struct topic_memory *topic = &history->topics[at];
     topic->name = copy_name(seen->name);
     topic->name_length = seen->name.length;
+    topic->grown = UNKNOWN;
     return topic;
 }
 
@@ -126,6 +127,9 @@ static void observe_topic(struct history *history, struct topic_memory *topic,
         if (partition->end != UNKNOWN && topic->partitions[i].end != UNKNOWN &&
             partition->end < topic->partitions[i].end)
             history->anomalies[ANOMALY_END_WENT_BACK]++;
+        if (partition->end != UNKNOWN && topic->partitions[i].end != UNKNOWN &&
+            partition->end > topic->partitions[i].end)
+            topic->grown = history->time;
         partition_observe(&topic->partitions[i], partition, history->time);
     }
     topic->seen = history->time;
@@ -170,8 +174,8 @@ static struct group_memory *insert_group(struct history *history, uint32_t at, c
     struct group_memory *group = &history->groups[at];
     group->name = copy_name(seen->name);
     group->name_length = seen->name.length;
-    group->first_seen = history->time;
-    group->generation = group->members = group->empty_since = group->grown = group->judged = UNKNOWN;
+    group->seen = history->time;
+    group->generation = group->members = group->empty_since = group->judged = UNKNOWN;
     group->alive_since = history->time;
     for (unsigned c = 0; c < CONDITIONS; c++)
         group->since[c] = UNKNOWN;
@@ -190,6 +194,7 @@ static struct subscription_memory *insert_subscription(struct group_memory *grou
     all[at] = (struct subscription_memory){
         .topic = copy_name(topic),
         .topic_length = topic.length,
+        .seen = UNKNOWN,
         .last_progress = UNKNOWN,
         .lost_at = UNKNOWN,
         .skipped_at = UNKNOWN,
@@ -249,13 +254,20 @@ static void add_movement(struct history *history, struct subscription_memory *me
 }
 
 static void observe_position(struct history *history, struct subscription_memory *memory, uint32_t at,
-                             struct surroundings *around, const struct snap_position *seen)
+                             struct surroundings *around, const struct snap_position *seen, bool away)
 {
     struct position_memory *position = &memory->positions[at];
     if (position->life != around->partition->life) {
         bool made_again = position->life != UINT32_MAX;
         position_begin(position, around, seen);
+        if (!made_again && around->seen->start != UNKNOWN && seen->committed < around->seen->start)
+            add_movement(history, memory, &(struct movement){.lost = around->seen->start - seen->committed},
+                         position->number);
         history->anomalies[ANOMALY_COMMITTED_BEYOND_END] += made_again && position->beyond_since != UNKNOWN;
+        return;
+    }
+    if (away) {
+        position_resume(position, around, seen);
         return;
     }
     position->present = true;
@@ -286,6 +298,7 @@ static void observe_subscription(struct history *history, struct subscription_me
 {
     const struct topic_memory *topic = &history->topics[history->topic_at[seen->topic]];
     uint32_t first_partition = snapshot->topics[seen->topic].first_partition, at = 0;
+    bool away = memory->seen != UNKNOWN && history->before - memory->seen > AWAY_MS;
     memory->seen = history->time;
     fit_positions(memory, snapshot, seen);
     for (uint32_t i = 0; i < seen->positions; i++, at++) {
@@ -300,7 +313,7 @@ static void observe_subscription(struct history *history, struct subscription_me
             memory->positions[at++].present = false;
         if (at == memory->position_count || memory->positions[at].number != around.seen->number)
             insert_position(memory, at)->life = UINT32_MAX;
-        observe_position(history, memory, at, &around, position);
+        observe_position(history, memory, at, &around, position, away);
     }
     while (at < memory->position_count)
         memory->positions[at++].present = false;
@@ -356,6 +369,8 @@ static void observe_groups(struct history *history, const struct snapshot *snaps
         history->group_at[i] = at;
         /* Offsets are set while nobody is there; who is there may have come after it. */
         bool empty_before = group->empty_since != UNKNOWN;
+        if (history->before - group->seen > AWAY_MS)
+            group->alive_since = history->time;
         group_observe(group, seen, history);
         bool empty = empty_before && group->empty_since != UNKNOWN;
         bool progressed = observe_subscriptions(history, group, snapshot, seen,

@@ -1,5 +1,7 @@
 #include "exporter/memory.h"
 
+#include <string.h>
+
 /* A wait is remembered for an hour, or for eight times as long as it was. */
 enum { WAIT_KEPT_S = 3600, WAIT_KEPT_CYCLES = 8 };
 static const int64_t hour_ms = 3600 * 1000;
@@ -49,7 +51,8 @@ int64_t position_cycle(const struct position_memory *memory, const struct histor
             second = wait->lasted_s;
         }
     }
-    return (int64_t)second * 1000;
+    /* A single wait may be an outlier, but is the best guess while there is no other. */
+    return (int64_t)(second > 0 || position_moves(memory) >= FAMILIAR_MOVES ? second : first) * 1000;
 }
 
 uint32_t position_moves(const struct position_memory *memory)
@@ -145,6 +148,15 @@ void position_begin(struct position_memory *memory, const struct surroundings *a
         memory->read_to_end = true;
     memory->marks[0] = memory->marks[1] = (struct mark){now, position->committed, memory->lag_ms};
     note_low(memory, around->history);
+}
+
+void position_resume(struct position_memory *memory, const struct surroundings *around,
+                     const struct snap_position *position)
+{
+    struct position_memory known = *memory;
+    position_begin(memory, around, position);
+    memcpy(memory->waits, known.waits, sizeof memory->waits);
+    memory->moves_before = known.moves_now > known.moves_before ? known.moves_now : known.moves_before;
 }
 
 static void note_move(struct position_memory *memory, const struct surroundings *around)

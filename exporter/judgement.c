@@ -200,13 +200,23 @@ static bool growing(const struct scene *scene, const struct subscription_memory 
     return before != UNKNOWN && middle != UNKNOWN && lag > middle && lag - before > objective / 10;
 }
 
+/* A replay is behind on purpose, unless it doesn't get ahead. */
+static bool replays(const struct scene *scene, const struct subscription_memory *memory)
+{
+    int64_t objective = scene->rules->objective_ms, since = memory->replaying_since;
+    if (since == UNKNOWN)
+        return false;
+    int64_t before = trend_ago(memory, scene->now, objective * 3);
+    return scene->now - since < objective * 4 || before == UNKNOWN ||
+           memory->trend[memory->trends - 1].value - before < objective / 5;
+}
+
 static void rule_falling_behind(struct scene *scene)
 {
     for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
         uint32_t s = scene->group->first_subscription + i;
         const struct subscription_memory *memory = scene_subscription(scene, s);
-        if (memory->replaying_since != UNKNOWN || is_found(scene, CONDITION_STOPPED) ||
-            is_found(scene, CONDITION_STUCK))
+        if (replays(scene, memory) || is_found(scene, CONDITION_STOPPED) || is_found(scene, CONDITION_STUCK))
             continue;
         if (over_objective(scene, memory) || growing(scene, memory))
             found(scene, CONDITION_FALLING_BEHIND, s, NO_INDEX,
@@ -282,13 +292,15 @@ static bool recent(const struct scene *scene, int64_t event)
     return event != UNKNOWN && scene->now - event < scene->rules->clear_after_ms;
 }
 
+/* As long as a reader stands before what is still there, the loss lies ahead of it, whenever it happened. */
 static void rule_data_lost(struct scene *scene)
 {
     for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
         uint32_t s = scene->group->first_subscription + i;
         const struct subscription_memory *memory = scene_subscription(scene, s);
-        if (recent(scene, memory->lost_at))
-            found(scene, CONDITION_DATA_LOST, s, position_on(scene, s, memory->lost_on), memory->lost_at);
+        if (recent(scene, memory->lost_at) || scene->gist.below_start.subscription == s)
+            found(scene, CONDITION_DATA_LOST, s, position_on(scene, s, memory->lost_on),
+                  memory->lost_at != UNKNOWN ? memory->lost_at : scene->now);
     }
 }
 

@@ -4,6 +4,20 @@
 #include "exporter/evaluate.h"
 #include "exporter/memory.h"
 
+/* What the positions of a group have in common, so that a rule looks at each of them only where one matters.
+ */
+struct place {
+    int64_t subscription, position; /* indexes, NO_INDEX */
+};
+struct gist {
+    int64_t unread_since;     /* the earliest; UNKNOWN: nothing is unread */
+    int64_t overtake_ms;      /* the soonest within its horizon, INT64_MAX: none */
+    struct place overtaken;   /* where that is */
+    struct place compacted;   /* a reader that the cleaner may overtake */
+    struct place below_start; /* a reader that stands before what is still there */
+    bool beyond;              /* one stands beyond the end */
+};
+
 /* What a rule sees, and where it says what it found: one group of one snapshot. Known to the evaluation
  * only. */
 struct scene {
@@ -16,6 +30,7 @@ struct scene {
     uint32_t g; /* index of the group */
     const struct snap_group *group;
     struct group_memory *memory;
+    struct gist gist;
 };
 
 /* The memory of the subscription with that index in the snapshot. */
@@ -36,17 +51,6 @@ static inline uint32_t scene_skip_absent(const struct subscription_memory *memor
 void judge_conditions(struct scene *scene);
 
 /* Fills the forecasts of a subscription: headroom, overtake, catchup, compaction (forecast.c). */
-void forecast_subscription(const struct scene *scene, uint32_t s);
-
-/* When retention reaches the position, if nothing changes. */
-struct overtaking {
-    int64_t headroom_ms; /* until an unread message may be deleted; UNKNOWN */
-    int64_t overtake_ms; /* until the edge passes the reader; UNKNOWN: it doesn't, or not known */
-    int64_t horizon_ms;  /* from when on that is a risk; UNKNOWN */
-};
-struct overtaking forecast_overtaking(const struct scene *scene, const struct snap_topic *topic,
-                                      const struct position_memory *memory,
-                                      const struct partition_memory *partition,
-                                      const struct snap_partition *seen);
+void forecast_subscription(struct scene *scene, uint32_t s);
 
 #endif

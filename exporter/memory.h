@@ -18,7 +18,15 @@
 
 #define FORGET_AFTER_MS (INT64_C(24) * 3600 * 1000)
 
-enum { END_SAMPLES = 32, WAITS = 3, REBALANCES = 16, TREND_SAMPLES = 40, EVENTS = 100 };
+/* Who was away for longer than this may have done anything meanwhile. */
+#define AWAY_MS (INT64_C(10) * 60 * 1000)
+
+/* A reader that moves often is missed soon. One that hardly ever moved, or that is hardly known yet, may be
+ * in the middle of its cycle. */
+#define UNFAMILIAR_MS (INT64_C(14) * 60 * 1000)
+enum { FAMILIAR_MOVES = 20 };
+
+enum { END_SAMPLES = 32, WAITS = 3, REBALANCES = 32, TREND_SAMPLES = 40, EVENTS = 100 };
 
 struct sample {
     int64_t time, value;
@@ -31,6 +39,7 @@ struct partition_memory {
     int64_t start_before; /* as seen before that */
     uint32_t life;        /* rises when the partition was made again, or truncated */
     uint32_t samples;
+    double rate;      /* messages written a second, over as long as is remembered; 0 when not known */
     bool start_moved; /* retention has taken something since it is known */
     struct sample
         ends[END_SAMPLES]; /* when which end was seen, close together lately and far apart long ago */
@@ -40,6 +49,7 @@ struct topic_memory {
     char *name; /* owned */
     size_t name_length;
     int64_t seen;
+    int64_t grown; /* when something was last written; UNKNOWN: not seen yet */
     uint8_t id[16];
     struct partition_memory *partitions; /* owned */
     uint32_t partition_count;
@@ -62,17 +72,17 @@ struct position_memory {
     int64_t lag_ms;       /* at the last poll; UNKNOWN: not known */
     int64_t unread_since; /* since when something is unread and nothing moves; UNKNOWN: nothing is unread */
     int64_t beyond_since; /* since when it stands beyond the end; UNKNOWN: it doesn't */
-    int64_t first_seen;
-    struct mark marks[2];             /* where it was a while ago: [0] the older one */
+    int64_t steady_ms;    /* the time lag without the saw of a reader that works in cycles; UNKNOWN */
+    struct mark marks[2]; /* where it was a while ago: [0] the older one */
     struct wait waits[WAITS];         /* the longest ones lately */
     int64_t low_turned;               /* when low_now began */
     uint32_t low_now_s, low_before_s; /* least time lag in this window and the one before, in seconds */
+    uint32_t rest_s;                  /* time lag where it came to rest last; UINT32_MAX: not known */
     uint16_t moves_now, moves_before; /* movements in this hour and the hour before */
     uint32_t life;                    /* of the partition, when this was begun */
     int32_t number;                   /* of the partition */
     bool present;                     /* in the snapshot taken in last */
-    uint8_t rests;                    /* how often it came to rest one message before the end */
-    bool read_to_end;                 /* it has been seen with nothing unread */
+    bool rests_before_end;            /* its last movement ended one message before the end */
     bool dated_here;                  /* next_ts was given since it stands where it stands */
 };
 
@@ -100,18 +110,20 @@ struct subscription_memory {
 struct group_memory {
     char *name; /* owned */
     size_t name_length;
-    int64_t seen, first_seen;
+    int64_t seen;
     struct subscription_memory *subscriptions; /* owned */
     uint32_t subscription_count;
-    int64_t generation;             /* as last known */
-    int64_t members;                /* as last known */
-    bool rebalancing;               /* as last seen */
-    int64_t empty_since;            /* since when no member was seen; UNKNOWN: some are there, or not known */
-    int64_t alive_since;            /* since when members were seen, or nothing is known of them */
-    bool had_members;               /* some were seen, so that offsets come from a reader that joins */
-    bool works_empty;               /* it progressed without members: its partitions are assigned by hand */
-    int64_t grown;                  /* when one of its topics last grew */
-    int64_t rebalances[REBALANCES]; /* when the last ones were seen, oldest first */
+    int64_t generation;  /* as last known */
+    int64_t members;     /* as last known */
+    bool rebalancing;    /* as last seen */
+    int64_t empty_since; /* since when no member was seen; UNKNOWN: some are there, or not known */
+    int64_t alive_since; /* since when members were seen, or nothing is known of them */
+    bool had_members;    /* some were seen, so that offsets come from a reader that joins */
+    bool works_empty;    /* it progressed without members: its partitions are assigned by hand */
+    struct burst {
+        int64_t time;
+        int64_t count;
+    } rebalances[REBALANCES]; /* the last ones, oldest first; those close together as one */
     uint32_t rebalance_count;
     int64_t rebalances_total, rebalancing_ms, slo_good_ms, slo_ms;
     int64_t judged;            /* the snapshot that was judged last */
@@ -140,9 +152,6 @@ void partition_observe(struct partition_memory *memory, const struct snap_partit
 int64_t partition_written(const struct partition_memory *memory, const struct snap_partition *seen,
                           int64_t offset);
 
-/* Messages written a second, over as long as is remembered; 0 when not known. */
-double partition_rate(const struct partition_memory *memory);
-
 /* Forgets the offsets: they belong to a partition that is no more. */
 void partition_begin_again(struct partition_memory *memory);
 
@@ -166,6 +175,10 @@ struct surroundings {
 void position_begin(struct position_memory *memory, const struct surroundings *around,
                     const struct snap_position *position);
 
+/* Begins again what is known of it, after it was away; what is usual for it stays. */
+void position_resume(struct position_memory *memory, const struct surroundings *around,
+                     const struct snap_position *position);
+
 /* Takes in a position that is known. */
 struct movement position_observe(struct position_memory *memory, const struct surroundings *around,
                                  const struct snap_position *position);
@@ -177,8 +190,9 @@ int64_t position_cycle(const struct position_memory *memory, const struct histor
 /* Movements in the last hour or somewhat more. */
 uint32_t position_moves(const struct position_memory *memory);
 
-/* The time lag without the saw of a reader that works in cycles; UNKNOWN when it isn't known. */
-int64_t position_steady_lag(const struct position_memory *memory, const struct history *history);
+/* How long it may stand still with something unread before that means anything: its cycle and more, or
+ * UNFAMILIAR_MS when it hasn't been seen to move often. */
+int64_t position_patience(const struct position_memory *memory, const struct history *history);
 
 /* Whether there is something to be read that isn't a trailing transaction marker. */
 bool position_unread(const struct position_memory *memory, const struct history *history,
@@ -191,7 +205,7 @@ void group_observe(struct group_memory *memory, const struct snap_group *seen, c
 
 /* The run of last rebalances that are no more than `window` apart and reach up to now. */
 struct rebalance_run {
-    uint32_t count;
+    int64_t count;
     int64_t first;
 };
 struct rebalance_run group_rebalance_run(const struct group_memory *memory, int64_t now, int64_t window);
