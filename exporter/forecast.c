@@ -1,5 +1,12 @@
 #include "exporter/judgement.h"
 
+/* When retention reaches the position, if nothing changes. */
+struct overtaking {
+    int64_t headroom_ms; /* until an unread message may be deleted; UNKNOWN */
+    int64_t overtake_ms; /* until the edge passes the reader; UNKNOWN: it doesn't, or not known */
+    int64_t horizon_ms;  /* from when on that is a risk; UNKNOWN */
+};
+
 /* Shorter looks back than this say nothing about speed. */
 static const int64_t look_back_ms = 4 * 60 * 1000;
 /* The far end of forecasts: beyond it "never" is as good an answer. */
@@ -40,7 +47,7 @@ static struct overtaking overtaking_by_size(const struct scene *scene, const str
                                             const struct snap_partition *seen)
 {
     struct overtaking found = {UNKNOWN, UNKNOWN, UNKNOWN};
-    double written = partition_rate(partition) / 1000; /* a millisecond */
+    double written = partition->rate / 1000; /* a millisecond */
     int64_t elapsed = scene->now - memory->marks[0].time;
     if (!partition->start_moved || written <= 0 || elapsed < look_back_ms)
         return found;
@@ -54,13 +61,13 @@ static struct overtaking overtaking_by_size(const struct scene *scene, const str
     return found;
 }
 
-struct overtaking forecast_overtaking(const struct scene *scene, const struct snap_topic *topic,
-                                      const struct position_memory *memory,
-                                      const struct partition_memory *partition,
-                                      const struct snap_partition *seen)
+static struct overtaking overtaking(const struct scene *scene, const struct snap_topic *topic,
+                                    const struct position_memory *memory,
+                                    const struct partition_memory *partition,
+                                    const struct snap_partition *seen)
 {
     struct overtaking by_time = {UNKNOWN, UNKNOWN, UNKNOWN}, by_size = by_time;
-    int64_t lag_ms = position_steady_lag(memory, scene->history);
+    int64_t lag_ms = memory->steady_ms;
     if (topic->config.cleanup_policy == CLEANUP_COMPACT || lag_ms == UNKNOWN || lag_ms == 0)
         return by_time;
     if (topic->config.retention_ms > 0)
@@ -85,7 +92,7 @@ static int64_t catchup(const struct scene *scene, const struct position_memory *
     if (elapsed < look_back_ms)
         return UNKNOWN;
     double read = (double)(memory->committed - mark->committed) / (double)elapsed;
-    double closing = read - partition_rate(partition) / 1000;
+    double closing = read - partition->rate / 1000;
     return closing > 0 ? forecast((double)lag / closing) : UNKNOWN;
 }
 
@@ -98,13 +105,37 @@ static int64_t exposed(const struct snap_topic *topic, int64_t lag, int64_t lag_
     return lag == UNKNOWN || lag_ms == UNKNOWN || lag_ms < safe ? 0 : lag;
 }
 
+static void add_known(int64_t *sum, int64_t value)
+{
+    if (value != UNKNOWN)
+        *sum = *sum == UNKNOWN ? value : *sum + value;
+}
+
 static void keep_smaller(int64_t *least, int64_t value)
 {
     if (value != UNKNOWN && (*least == UNKNOWN || value < *least))
         *least = value;
 }
 
-void forecast_subscription(const struct scene *scene, uint32_t s)
+static void note_risks(struct gist *gist, const struct snap_topic *topic,
+                       const struct position_memory *memory, const struct overtaking *ahead,
+                       struct place place)
+{
+    /* A reader that is a moment behind is no news to the cleaner, which works on closed segments. */
+    static const int64_t current_ms = 90 * 1000;
+    int64_t safe = topic->config.min_compaction_lag_ms;
+    bool compacted = topic->config.cleanup_policy == CLEANUP_COMPACT ||
+                     topic->config.cleanup_policy == CLEANUP_COMPACT_DELETE;
+    if (ahead->overtake_ms != UNKNOWN && ahead->overtake_ms <= ahead->horizon_ms &&
+        ahead->overtake_ms < gist->overtake_ms) {
+        gist->overtake_ms = ahead->overtake_ms;
+        gist->overtaken = place;
+    }
+    if (compacted && memory->steady_ms >= (safe > current_ms ? safe : current_ms))
+        gist->compacted = place;
+}
+
+void forecast_subscription(struct scene *scene, uint32_t s)
 {
     const struct snap_subscription *seen = &scene->snapshot->subscriptions[s];
     const struct snap_topic *topic = &scene->snapshot->topics[seen->topic];
@@ -112,7 +143,7 @@ void forecast_subscription(const struct scene *scene, uint32_t s)
     const struct subscription_memory *memory = scene_subscription(scene, s);
     struct subscription_findings *sub = &scene->findings->subscriptions[s];
     bool converging = true;
-    int64_t latest = UNKNOWN;
+    int64_t latest = UNKNOWN, taken = UNKNOWN;
     for (uint32_t i = 0, at = 0; i < seen->positions; i++, at++) {
         uint32_t p = seen->first_position + i, partition = scene->snapshot->positions[p].partition;
         const struct partition_memory *ends = &partitions->partitions[partition - topic->first_partition];
@@ -120,17 +151,16 @@ void forecast_subscription(const struct scene *scene, uint32_t s)
         at = scene_skip_absent(memory, at);
         if (position->lag == UNKNOWN)
             continue;
-        struct overtaking found = forecast_overtaking(scene, topic, &memory->positions[at], ends,
-                                                      &scene->snapshot->partitions[partition]);
-        keep_smaller(&sub->headroom_ms, found.headroom_ms);
-        keep_smaller(&sub->overtake_ms, found.overtake_ms);
+        struct overtaking ahead =
+            overtaking(scene, topic, &memory->positions[at], ends, &scene->snapshot->partitions[partition]);
+        keep_smaller(&sub->headroom_ms, ahead.headroom_ms);
+        keep_smaller(&sub->overtake_ms, ahead.overtake_ms);
+        note_risks(&scene->gist, topic, &memory->positions[at], &ahead, (struct place){s, p});
         int64_t caught_up = catchup(scene, &memory->positions[at], ends, position->lag);
         converging &= caught_up != UNKNOWN;
         latest = caught_up > latest ? caught_up : latest;
-        int64_t taken = exposed(topic, position->lag, position->lag_ms);
-        if (taken != UNKNOWN)
-            sub->compaction_exposed =
-                sub->compaction_exposed == UNKNOWN ? taken : sub->compaction_exposed + taken;
+        add_known(&taken, exposed(topic, position->lag, position->lag_ms));
     }
     sub->catchup_ms = converging ? latest : UNKNOWN;
+    sub->compaction_exposed = taken;
 }

@@ -283,7 +283,7 @@ static void note_lag(const struct history *history, struct subscription_memory *
         const struct position_memory *position = &memory->positions[i];
         if (!position->present)
             continue;
-        int64_t lag = position_steady_lag(position, history);
+        int64_t lag = position->steady_ms;
         worst = position->lag_ms > worst ? position->lag_ms : worst;
         steady = lag > steady ? lag : steady;
     }

@@ -4,14 +4,21 @@
 
 static const int64_t trend_every_ms = 29 * 1000;
 
-static void add_rebalance(struct group_memory *memory, int64_t now)
+static const int64_t burst_ms = 30 * 1000;
+
+static void add_rebalances(struct group_memory *memory, int64_t count, int64_t now)
 {
+    uint32_t n = memory->rebalance_count;
+    if (n > 0 && now - memory->rebalances[n - 1].time < burst_ms) {
+        memory->rebalances[n - 1].count += count;
+        return;
+    }
     if (memory->rebalance_count == REBALANCES) {
         memory->rebalance_count--;
         memmove(&memory->rebalances[0], &memory->rebalances[1],
                 (REBALANCES - 1) * sizeof memory->rebalances[0]);
     }
-    memory->rebalances[memory->rebalance_count++] = now;
+    memory->rebalances[memory->rebalance_count++] = (struct burst){now, count};
 }
 
 static bool rebalancing(enum group_state state)
@@ -54,8 +61,8 @@ static void observe_members(struct group_memory *memory, const struct snap_group
 void group_observe(struct group_memory *memory, const struct snap_group *seen, const struct history *history)
 {
     int64_t rebalances = new_rebalances(memory, seen);
-    for (int64_t i = 0; i < rebalances && i < REBALANCES; i++)
-        add_rebalance(memory, history->time);
+    if (rebalances > 0)
+        add_rebalances(memory, rebalances, history->time);
     memory->rebalances_total += rebalances;
     if (memory->rebalancing && rebalancing(seen->state) && history->before != UNKNOWN)
         memory->rebalancing_ms += history->time - history->before;
@@ -68,10 +75,10 @@ void group_observe(struct group_memory *memory, const struct snap_group *seen, c
 struct rebalance_run group_rebalance_run(const struct group_memory *memory, int64_t now, int64_t window)
 {
     struct rebalance_run run = {0, now};
-    for (uint32_t i = memory->rebalance_count; i > 0 && run.first - memory->rebalances[i - 1] <= window;
+    for (uint32_t i = memory->rebalance_count; i > 0 && run.first - memory->rebalances[i - 1].time <= window;
          i--) {
-        run.first = memory->rebalances[i - 1];
-        run.count++;
+        run.first = memory->rebalances[i - 1].time;
+        run.count += memory->rebalances[i - 1].count;
     }
     return run;
 }

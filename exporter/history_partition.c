@@ -41,6 +41,13 @@ static void add_end(struct partition_memory *memory, int64_t end, int64_t now)
     memory->samples = n + 1;
 }
 
+static double rate(const struct partition_memory *memory)
+{
+    const struct sample *first = &memory->ends[0], *last = &memory->ends[memory->samples - 1];
+    int64_t time = last->time - first->time;
+    return time > 0 ? (double)(last->value - first->value) * 1000 / (double)time : 0;
+}
+
 void partition_observe(struct partition_memory *memory, const struct snap_partition *seen, int64_t now)
 {
     if (seen->end != UNKNOWN) {
@@ -48,6 +55,7 @@ void partition_observe(struct partition_memory *memory, const struct snap_partit
             partition_begin_again(memory);
         add_end(memory, seen->end, now);
         memory->end = seen->end;
+        memory->rate = rate(memory);
     }
     if (seen->start != UNKNOWN) {
         if (memory->start != UNKNOWN && seen->start > memory->start)
@@ -85,13 +93,4 @@ int64_t partition_written(const struct partition_memory *memory, const struct sn
         seen->start_ts > ends[0].time)
         return UNKNOWN;
     return between((struct sample){seen->start_ts, seen->start}, ends[0], offset);
-}
-
-double partition_rate(const struct partition_memory *memory)
-{
-    if (memory->samples < 2)
-        return 0;
-    const struct sample *first = &memory->ends[0], *last = &memory->ends[memory->samples - 1];
-    int64_t time = last->time - first->time;
-    return time > 0 ? (double)(last->value - first->value) * 1000 / (double)time : 0;
 }

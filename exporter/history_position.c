@@ -66,13 +66,11 @@ bool position_unread(const struct position_memory *memory, const struct history 
     int64_t lag = position_lag(seen, position);
     if (lag == UNKNOWN || lag == 0)
         return false;
-    if (position->next_ts != UNKNOWN || memory->dated_here)
-        return true;
-    if (lag > 2)
+    if (lag > 2 || position->next_ts != UNKNOWN || memory->dated_here)
         return true;
     if (history->dates) /* the source dates what is there to be read: here nothing is */
         return false;
-    return memory->read_to_end || memory->rests < 4 || lag > 1;
+    return !memory->rests_before_end;
 }
 
 static int64_t time_lag(const struct position_memory *memory, const struct surroundings *around,
@@ -108,12 +106,41 @@ static void note_low(struct position_memory *memory, const struct history *histo
         memory->low_now_s = lag_s;
 }
 
-int64_t position_steady_lag(const struct position_memory *memory, const struct history *history)
+int64_t position_patience(const struct position_memory *memory, const struct history *history)
 {
-    if (memory->lag_ms == UNKNOWN || position_cycle(memory, history) < saw_ms)
+    int64_t cycle = position_cycle(memory, history);
+    int64_t least = position_moves(memory) < FAMILIAR_MOVES ? UNFAMILIAR_MS : 0;
+    int64_t usual = cycle > 0 ? cycle + cycle * 6 / 10 + 30000 : 0;
+    return usual > least ? usual : least;
+}
+
+static int64_t steady_lag(const struct position_memory *memory, const struct history *history)
+{
+    int64_t now = history->time;
+    if (memory->lag_ms == UNKNOWN || memory->lag_ms == 0)
+        return memory->lag_ms;
+    if (position_moves(memory) < FAMILIAR_MOVES) {
+        if (memory->unread_since == UNKNOWN ||
+            now - memory->unread_since >= position_patience(memory, history))
+            return memory->lag_ms;
+        if (memory->rest_s == low_unknown)
+            return UNKNOWN;
+        int64_t rest_ms = (int64_t)memory->rest_s * 1000;
+        return rest_ms < memory->lag_ms ? rest_ms : memory->lag_ms;
+    }
+    if (position_cycle(memory, history) < saw_ms)
         return memory->lag_ms;
     uint32_t low = memory->low_now_s < memory->low_before_s ? memory->low_now_s : memory->low_before_s;
     return low == low_unknown ? memory->lag_ms : (int64_t)low * 1000;
+}
+
+/* A jump is no speed: what was measured before it doesn't belong to what comes after. */
+static void forget_speed(struct position_memory *memory, const struct history *history)
+{
+    memory->marks[0] = memory->marks[1] = (struct mark){history->time, memory->committed, memory->lag_ms};
+    memory->low_before_s = low_unknown;
+    memory->low_now_s = low_unknown;
+    memory->low_turned = history->time;
 }
 
 static void note_mark(struct position_memory *memory, const struct history *history)
@@ -121,7 +148,7 @@ static void note_mark(struct position_memory *memory, const struct history *hist
     if (history->time - memory->marks[1].time < mark_every_ms)
         return;
     memory->marks[0] = memory->marks[1];
-    memory->marks[1] = (struct mark){history->time, memory->committed, position_steady_lag(memory, history)};
+    memory->marks[1] = (struct mark){history->time, memory->committed, memory->steady_ms};
 }
 
 void position_begin(struct position_memory *memory, const struct surroundings *around,
@@ -131,23 +158,23 @@ void position_begin(struct position_memory *memory, const struct surroundings *a
     *memory = (struct position_memory){
         .committed = position->committed,
         .unread_since = UNKNOWN,
-        .first_seen = now,
         .low_turned = now,
         .low_now_s = low_unknown,
         .low_before_s = low_unknown,
+        .rest_s = low_unknown,
         .life = around->partition->life,
         .number = around->seen->number,
         .present = true,
         .dated_here = position->next_ts != UNKNOWN,
+        .rests_before_end = position_lag(around->seen, position) == 1,
     };
     memory->beyond_since = position->committed > around->seen->end ? now : UNKNOWN;
     memory->lag_ms = time_lag(memory, around, position);
     if (position_unread(memory, around->history, around->seen, position))
         memory->unread_since = now;
-    else if (position_lag(around->seen, position) == 0)
-        memory->read_to_end = true;
     memory->marks[0] = memory->marks[1] = (struct mark){now, position->committed, memory->lag_ms};
     note_low(memory, around->history);
+    memory->steady_ms = steady_lag(memory, around->history);
 }
 
 void position_resume(struct position_memory *memory, const struct surroundings *around,
@@ -183,20 +210,9 @@ static int64_t taken_unread(const struct position_memory *memory, const struct s
     int64_t elapsed = around->history->time - around->history->before;
     int64_t aged = memory->marks[1].time - memory->marks[0].time;
     double speed = aged > 0 ? (double)(memory->marks[1].committed - memory->marks[0].committed) / (double)aged
-                            : partition_rate(around->partition) / 1000;
+                            : around->partition->rate / 1000;
     int64_t readable = (int64_t)(speed * 3 * (double)elapsed);
     return start - from > readable + SKIP_LEAST ? start - from - readable / 3 : 0;
-}
-
-static void note_rest(struct position_memory *memory, const struct surroundings *around)
-{
-    int64_t lag = memory->committed <= around->seen->end ? around->seen->end - memory->committed : 0;
-    if (lag == 0) {
-        memory->read_to_end = true;
-        memory->rests = 0;
-    } else if (lag == 1 && memory->rests < UINT8_MAX) {
-        memory->rests++;
-    }
 }
 
 /* Whether it came to stand beyond the end just now. */
@@ -236,16 +252,21 @@ struct movement position_observe(struct position_memory *memory, const struct su
         memory->committed = position->committed;
         memory->unread_since = UNKNOWN;
         memory->dated_here = false;
+        memory->rests_before_end = position_lag(around->seen, position) == 1;
     }
     memory->dated_here |= position->next_ts != UNKNOWN;
-    note_rest(memory, around);
     if (!position_unread(memory, history, around->seen, position))
         memory->unread_since = UNKNOWN;
     else if (memory->unread_since == UNKNOWN)
         memory->unread_since = history->time;
     movement.beyond = note_beyond(memory, around);
     memory->lag_ms = time_lag(memory, around, position);
+    if (moved != 0)
+        memory->rest_s = memory->lag_ms == UNKNOWN ? low_unknown : (uint32_t)(memory->lag_ms / 1000);
+    if (movement.skipped > 0 || movement.rewound > 0)
+        forget_speed(memory, history);
     note_low(memory, history);
+    memory->steady_ms = steady_lag(memory, history);
     note_mark(memory, history);
     return movement;
 }

@@ -53,10 +53,6 @@ struct walk {
     uint32_t next_s, next_p;
     const struct subscription_memory *subscription;
     const struct position_memory *memory;
-    const struct partition_memory *partition;
-    const struct snap_topic *topic;
-    const struct snap_partition *seen;
-    const struct position_findings *findings;
 };
 
 static bool walk_next(const struct scene *scene, struct walk *walk)
@@ -73,36 +69,24 @@ static bool walk_next(const struct scene *scene, struct walk *walk)
     walk->at = scene_skip_absent(walk->subscription, walk->at);
     walk->memory = &walk->subscription->positions[walk->at++];
     walk->p = sub->first_position + walk->next_p++;
-    walk->topic = &snapshot->topics[sub->topic];
-    walk->seen = &snapshot->partitions[snapshot->positions[walk->p].partition];
-    walk->partition = &scene->history->topics[scene->history->topic_at[sub->topic]]
-                           .partitions[snapshot->positions[walk->p].partition - walk->topic->first_partition];
-    walk->findings = &scene->findings->positions[walk->p];
     return true;
 }
 
 /* --- no progress --------------------------------------------------------------------------------------- */
 
-/* A reader that moves often is missed soon. One that hardly ever moved, or that is hardly known yet, may be
- * in the middle of its cycle. */
-static const int64_t unfamiliar_ms = 14 * 60 * 1000;
-static const uint32_t familiar_moves = 20;
-
 static int64_t patience(const struct scene *scene, const struct position_memory *memory)
 {
-    int64_t cycle = position_cycle(memory, scene->history);
     int64_t least = scene->rules->stuck_after_ms;
-    if (position_moves(memory) < familiar_moves && unfamiliar_ms > least &&
-        least == rules_default().stuck_after_ms)
-        least = unfamiliar_ms;
-    return later(least, cycle + cycle * 6 / 10 + (cycle > 0 ? 30000 : 0));
+    if (least < rules_default().stuck_after_ms) /* who wants it sooner doesn't want to wait for habits */
+        return least;
+    return later(least, position_patience(memory, scene->history));
 }
 
 static void rule_stopped(struct scene *scene)
 {
     const struct group_memory *memory = scene->memory;
     int64_t unread_since = UNKNOWN, since = UNKNOWN, wait = scene->rules->stopped_after_ms;
-    if (memory->empty_since == UNKNOWN || scene->now - memory->empty_since < wait * 6 / 10)
+    if (memory->empty_since == UNKNOWN || scene->now - memory->empty_since < wait * 2 / 3)
         return;
     for (struct walk walk = {0}; walk_next(scene, &walk);) {
         since = later(since, walk.subscription->last_progress);
@@ -120,7 +104,8 @@ static void rule_stopped(struct scene *scene)
 
 static void rule_stuck(struct scene *scene)
 {
-    if (scene->memory->empty_since != UNKNOWN)
+    if (scene->memory->empty_since != UNKNOWN || scene->gist.unread_since == UNKNOWN ||
+        scene->now - scene->gist.unread_since < scene->rules->stuck_after_ms)
         return;
     for (struct walk walk = {0}; walk_next(scene, &walk);) {
         if (walk.memory->unread_since == UNKNOWN)
@@ -180,7 +165,7 @@ static void rule_rebalance_storm(struct scene *scene)
 static bool over_objective(const struct scene *scene, const struct subscription_memory *memory)
 {
     int64_t objective = scene->rules->objective_ms, since = trend_above(memory, objective);
-    if (since == UNKNOWN || scene->now - since < objective / 5 || memory->trends == 0)
+    if (since == UNKNOWN || scene->now - since < objective / 8)
         return false;
     int64_t lag = memory->trend[memory->trends - 1].value, before = trend_ago(memory, scene->now, objective);
     return before != UNKNOWN && lag - before > -objective / 5;
@@ -235,6 +220,8 @@ static void rule_skewed(struct scene *scene)
         const struct subscription_findings *sums = &scene->findings->subscriptions[s];
         uint32_t current = 0;
         int64_t worst = NO_INDEX;
+        if (sub->positions < 3 || sums->lag_ms_max < behind_ms || sums->lag_max * 10 < sums->lag_sum * 6)
+            continue;
         for (uint32_t p = sub->first_position; p < sub->first_position + sub->positions; p++) {
             const struct position_findings *position = &scene->findings->positions[p];
             current += position->lag_ms != UNKNOWN && position->lag_ms <= current_ms;
@@ -260,21 +247,10 @@ static void rule_skewed(struct scene *scene)
 static void rule_retention_risk(struct scene *scene)
 {
     static const int64_t lasting_ms = 4 * 60 * 1000;
-    int64_t s = NO_INDEX, p = NO_INDEX, soonest = INT64_MAX;
-    for (struct walk walk = {0}; walk_next(scene, &walk);) {
-        if (walk.findings->lag == UNKNOWN || walk.memory->unread_since == UNKNOWN)
-            continue;
-        struct overtaking ahead =
-            forecast_overtaking(scene, walk.topic, walk.memory, walk.partition, walk.seen);
-        if (ahead.overtake_ms == UNKNOWN || ahead.overtake_ms > ahead.horizon_ms ||
-            ahead.overtake_ms > soonest)
-            continue;
-        soonest = ahead.overtake_ms;
-        s = walk.s;
-        p = walk.p;
-    }
-    if (held(scene, CONDITION_RETENTION_RISK, p != NO_INDEX, lasting_ms))
-        found(scene, CONDITION_RETENTION_RISK, s, p, scene->memory->since[CONDITION_RETENTION_RISK]);
+    struct place place = scene->gist.overtaken;
+    if (held(scene, CONDITION_RETENTION_RISK, place.position != NO_INDEX, lasting_ms))
+        found(scene, CONDITION_RETENTION_RISK, place.subscription, place.position,
+              scene->memory->since[CONDITION_RETENTION_RISK]);
 }
 
 /* The index of the subscription's position on the partition of that number, NO_INDEX when it has none. */
@@ -317,6 +293,8 @@ static void rule_skipped(struct scene *scene)
 /* Leaders change: one poll that shows it is not enough. */
 static void rule_committed_beyond_end(struct scene *scene)
 {
+    if (!scene->gist.beyond)
+        return;
     for (struct walk walk = {0}; walk_next(scene, &walk);)
         if (walk.memory->beyond_since != UNKNOWN && walk.memory->beyond_since < scene->now)
             found(scene, CONDITION_COMMITTED_BEYOND_END, walk.s, walk.p, walk.memory->beyond_since);
@@ -324,20 +302,11 @@ static void rule_committed_beyond_end(struct scene *scene)
 
 static void rule_compaction_risk(struct scene *scene)
 {
-    static const int64_t lasting_ms = 60 * 1000, current_ms = 90 * 1000;
-    int64_t s = NO_INDEX, p = NO_INDEX;
-    for (struct walk walk = {0}; walk_next(scene, &walk);) {
-        const struct topic_config *config = &walk.topic->config;
-        bool compacted =
-            config->cleanup_policy == CLEANUP_COMPACT || config->cleanup_policy == CLEANUP_COMPACT_DELETE;
-        int64_t lag = position_steady_lag(walk.memory, scene->history);
-        if (!compacted || lag < later(config->min_compaction_lag_ms, current_ms))
-            continue;
-        s = walk.s;
-        p = walk.p;
-    }
-    if (held(scene, CONDITION_COMPACTION_RISK, p != NO_INDEX, lasting_ms))
-        found(scene, CONDITION_COMPACTION_RISK, s, p, scene->memory->since[CONDITION_COMPACTION_RISK]);
+    static const int64_t lasting_ms = 60 * 1000;
+    struct place place = scene->gist.compacted;
+    if (held(scene, CONDITION_COMPACTION_RISK, place.position != NO_INDEX, lasting_ms))
+        found(scene, CONDITION_COMPACTION_RISK, place.subscription, place.position,
+              scene->memory->since[CONDITION_COMPACTION_RISK]);
 }
 
 static void rule_offsets_expiring(struct scene *scene)

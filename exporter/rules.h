@@ -16,8 +16,8 @@
     DURATION(horizon, 86400000, "how long before retention takes unread messages to say so")                 \
     SHARE(horizon_share, 0.25, "the same as a share of the retention, when that is less")                    \
     DURATION(recovery_window, 259200000, "how long a group may be down without losing messages")             \
-    DURATION(stopped_after, 240000, "unread messages, no member and no progress for so long")                \
-    DURATION(stuck_after, 240000, "unread messages and no progress for so long, or 1.6 of its own cycles")   \
+    DURATION(stopped_after, 180000, "unread messages, no member and no progress for so long")                \
+    DURATION(stuck_after, 180000, "unread messages and no progress for so long, or 1.6 of its own cycles")   \
     DURATION(spiral_after, 480000, "rebalances that keep coming for so long")                                \
     DURATION(rebalance_window, 330000, "rebalances closer than this belong together")                        \
     COUNT(rebalance_count, 4, "how many of them are too many")                                               \
