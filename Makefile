@@ -141,6 +141,17 @@ install: $(addprefix $(PUBLIC)/,liblogstore.so.$(LOGSTORE_MAJOR) liblogstore.a l
 	install -m 644 $(PUBLIC)/logstore.h $(DESTDIR)$(PREFIX)/include/logstore
 	install -m 644 $(PUBLIC)/logstore.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
 
+# Hostile bytes, by libFuzzer: not a part of the tests, since it never ends by itself.
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz-logstore
+fuzz-logstore: setup-check $(BUILD)/tests/fuzz/fuzz_logstore
+	@mkdir -p $(BUILD)/tests/fuzz/corpus-logstore
+	$(BUILD)/tests/fuzz/fuzz_logstore -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/tests/fuzz/ $(BUILD)/tests/fuzz/corpus-logstore
+
+$(BUILD)/tests/fuzz/fuzz_logstore: tests/fuzz/fuzz_logstore.c $(LOGSTORE) exporter/base/buf.c exporter/base/error.c exporter/base/clock.c
+	@mkdir -p $(@D)
+	clang -std=c11 -D_GNU_SOURCE -I. -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -pthread -o $@ $^
+
 # To be measured against.
 $(BUILD)/tests/bench/bench_logstore: LIBS += -lsqlite3
 
