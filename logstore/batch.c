@@ -243,7 +243,7 @@ void batch_reader_free(struct batch_reader *reader)
 }
 
 /* What an optional length and the bytes at the cursor stand for. */
-static struct str take_optional(struct cursor *cursor, uint64_t encoded_length)
+static inline struct str take_optional(struct cursor *cursor, uint64_t encoded_length)
 {
     if (encoded_length == 0)
         return (struct str){NULL, 0};
@@ -274,24 +274,45 @@ static void take_headers(struct cursor *cursor, struct logstore_header *headers,
     }
 }
 
+enum { OFFSET_DELTA, TIMESTAMP_DELTA, KEY_LENGTH, VALUE_LENGTH, HEADER_COUNT, NUMBERS };
+
+/* The numbers in front of a record's bytes. Nearly all have one or two bytes, and nearly always there is room
+ * for the longest. */
+static inline void take_numbers(struct cursor *cursor, uint64_t numbers[NUMBERS])
+{
+    bool room = cursor_left(cursor) >= PREFIX_MAX;
+    for (int i = 0; i < NUMBERS; i++) {
+        const uint8_t *at = cursor->at;
+        if (room && at[0] < 0x80) {
+            numbers[i] = at[0];
+            cursor->at = at + 1;
+        } else if (room && at[1] < 0x80) {
+            numbers[i] = (at[0] & 0x7fu) | (uint64_t)at[1] << 7;
+            cursor->at = at + 2;
+        } else {
+            numbers[i] = cursor_uvarint(cursor);
+        }
+    }
+}
+
 bool batch_reader_next(struct batch_reader *reader, struct logstore_record *record, struct error *error)
 {
     struct cursor cursor = {reader->at, reader->end, false};
     if (reader->left == 0)
         return false;
-    uint64_t offset_delta = cursor_uvarint(&cursor);
-    int64_t timestamp_delta = unzigzag(cursor_uvarint(&cursor));
-    uint64_t key_length = cursor_uvarint(&cursor), value_length = cursor_uvarint(&cursor);
-    uint64_t header_count = cursor_uvarint(&cursor);
-    record->key = take_optional(&cursor, key_length);
-    record->value = take_optional(&cursor, value_length);
+    uint64_t numbers[NUMBERS];
+    take_numbers(&cursor, numbers);
+    uint64_t offset_delta = numbers[OFFSET_DELTA], header_count = numbers[HEADER_COUNT];
+    int64_t timestamp_delta = unzigzag(numbers[TIMESTAMP_DELTA]);
+    record->key = take_optional(&cursor, numbers[KEY_LENGTH]);
+    record->value = take_optional(&cursor, numbers[VALUE_LENGTH]);
     if (header_count > cursor_left(&cursor) / 2)
         cursor.failed = true;
-    if (!cursor.failed && !reserve_headers(reader, (size_t)header_count)) {
+    if (!cursor.failed && header_count > 0 && !reserve_headers(reader, (size_t)header_count)) {
         error_set(error, ERROR_MEMORY, "no memory for a record's headers");
         return false;
     }
-    if (!cursor.failed)
+    if (!cursor.failed && header_count > 0)
         take_headers(&cursor, reader->headers, (size_t)header_count);
     bool sound = !cursor.failed && offset_delta <= reader->batch.span &&
                  !__builtin_add_overflow(reader->batch.base_timestamp, timestamp_delta, &record->timestamp);
