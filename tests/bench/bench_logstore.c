@@ -72,7 +72,7 @@ static struct logstore *make_store(const char *name, enum logstore_fsync fsync, 
 static void remove_all(const char *name)
 {
     char command[256];
-    snprintf(command, sizeof command, "rm -rf '%s'", in_folder(name));
+    snprintf(command, sizeof command, "rm -rf %s", in_folder(name)); /* unquoted: a name may be a pattern */
     must(system(command) == 0, "rm"); /* NOLINT(cert-env33-c,concurrency-mt-unsafe) */
 }
 
