@@ -1,9 +1,9 @@
 #include "exporter/rules.h"
 
 #include "exporter/base/buf.h"
+#include "exporter/base/duration.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,28 +32,17 @@ struct rules rules_default(void)
     return (struct rules){RULE_TABLE(DEFAULT_DURATION, DEFAULT_NUMBER, DEFAULT_NUMBER)};
 }
 
-/* The milliseconds that "90s" stands for; false when the text is no duration from 1 ms to ten years. */
+/* A duration from 1 ms to ten years. */
 static bool parse_duration(const char *text, int64_t *ms)
 {
-    static const struct {
-        const char *name;
-        double ms;
-    } units[] = {{"ms", 1}, {"s", 1e3}, {"m", 60e3}, {"h", 3600e3}, {"d", 86400e3}};
-    char *rest;
-    errno = 0;
-    double number = strtod(text, &rest);
-    if (rest == text || errno != 0 || !isfinite(number))
+    struct error error = {0};
+    int64_t value = 0;
+    bool parsed = duration_parse(text, &value, &error);
+    error_clear(&error);
+    if (!parsed || value < 1 || value > longest_ms)
         return false;
-    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
-        double value = number * units[i].ms;
-        if (strcmp(rest, units[i].name) != 0)
-            continue;
-        if (value < 1 || value > (double)longest_ms)
-            return false;
-        *ms = (int64_t)value;
-        return true;
-    }
-    return false;
+    *ms = value;
+    return true;
 }
 
 static bool parse_share(const char *text, double *share)

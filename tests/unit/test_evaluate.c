@@ -1,0 +1,335 @@
+#include "exporter/evaluate.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* A group with one position on each of the topic's partitions, as the next poll will see it. */
+enum { PARTITIONS = 3 };
+struct world {
+    struct history *history;
+    struct findings *findings; /* of the last poll */
+    struct rules rules;
+    int64_t now;
+    int64_t start[PARTITIONS], end[PARTITIONS], committed[PARTITIONS];
+    int64_t members, generation, retention_ms;
+    bool made_again;
+};
+
+static int set_up(void **state)
+{
+    struct world *w = calloc(1, sizeof *w);
+    assert_non_null(w);
+    w->history = history_new();
+    w->rules = rules_default();
+    w->now = INT64_C(1764000000000);
+    w->members = 2;
+    w->generation = 7;
+    w->retention_ms = UNKNOWN;
+    for (int p = 0; p < PARTITIONS; p++)
+        w->end[p] = w->committed[p] = 1000;
+    *state = w;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *w = *state;
+    findings_free(&w->findings);
+    history_free(&w->history);
+    free(w);
+    return 0;
+}
+
+static void poll(struct world *w)
+{
+    struct snapshot *s = snapshot_new();
+    uint32_t topic = (uint32_t)snapshot_add_topic(s, STR_LITERAL("orders"), PARTITIONS);
+    s->topics[topic].config.retention_ms = w->retention_ms;
+    s->topics[topic].id[0] = w->made_again ? 2 : 1;
+    uint32_t group = (uint32_t)snapshot_add_group(s, STR_LITERAL("billing"));
+    s->groups[group].members = w->members;
+    s->groups[group].generation = w->generation;
+    for (int p = 0; p < PARTITIONS; p++) {
+        s->partitions[p].start = w->start[p];
+        s->partitions[p].end = w->end[p];
+        assert_non_null(snapshot_add_position(s, group, topic, p, w->committed[p]));
+    }
+    snapshot_seal(s, w->now);
+    findings_free(&w->findings);
+    history_observe(w->history, s);
+    w->findings = evaluate(w->history, s, w->now, &w->rules);
+    snapshot_free(&s);
+}
+
+/* `seconds` pass, polled every 15 s; ten messages a second are written to each partition, and `read` of them
+ * are read. */
+static void pass(struct world *w, int64_t seconds, int64_t read)
+{
+    for (int64_t t = 0; t < seconds; t += 15) {
+        w->now += 15000;
+        for (int p = 0; p < PARTITIONS; p++) {
+            w->end[p] += 150;
+            w->committed[p] += read * 15;
+            if (read > 0 && w->committed[p] > w->end[p])
+                w->committed[p] = w->end[p];
+        }
+        poll(w);
+    }
+}
+
+static bool is(const struct world *w, enum condition condition)
+{
+    return w->findings->groups[0].conditions >> condition & 1u;
+}
+
+/* A reader keeps up: nothing is said, and nothing is unread. */
+static void test_healthy(void **state)
+{
+    struct world *w = *state;
+    pass(w, 1200, 10);
+    assert_int_equal(w->findings->groups[0].conditions, 0);
+    assert_int_equal(w->findings->wheres == NULL ? 0 : w->findings->where_count, 0);
+    assert_string_equal(group_verdict(&w->findings->groups[0]), "ok");
+    assert_int_equal(w->findings->subscriptions[0].lag_sum, 0);
+    assert_int_equal(w->findings->subscriptions[0].lag_ms_max, 0);
+    assert_int_equal(w->findings->groups[0].slo_ms, 1185000);
+    assert_int_equal(w->findings->groups[0].slo_good_ms, 1185000);
+}
+
+/* Nothing is written and nothing unread: the group is idle. */
+static void test_idle(void **state)
+{
+    struct world *w = *state;
+    for (int i = 0; i < 60; i++, w->now += 15000)
+        poll(w);
+    assert_string_equal(group_verdict(&w->findings->groups[0]), "idle");
+}
+
+/* All members leave while messages arrive: stopped, but not before the group has been gone for as long as the
+ * rule says, and no longer once they are back. */
+static void test_stopped(void **state)
+{
+    struct world *w = *state;
+    pass(w, 1200, 10);
+    int64_t left = w->now;
+    w->members = 0;
+    pass(w, 150, 0);
+    assert_false(is(w, CONDITION_STOPPED));
+    pass(w, 60, 0);
+    assert_true(is(w, CONDITION_STOPPED));
+    assert_false(is(w, CONDITION_STUCK));
+    assert_int_equal(w->findings->wheres[0].since, left + 15000);
+    assert_int_equal(w->findings->wheres[0].position, NO_INDEX);
+    w->members = 2;
+    pass(w, 60, 40);
+    assert_false(is(w, CONDITION_STOPPED));
+}
+
+/* One partition stands still while its siblings are read: the finding names that partition. */
+static void test_stuck_names_the_partition(void **state)
+{
+    struct world *w = *state;
+    pass(w, 1200, 10);
+    int64_t stands = w->committed[1];
+    for (int i = 0; i < 16; i++) {
+        pass(w, 15, 10);
+        w->committed[1] = stands;
+    }
+    assert_true(is(w, CONDITION_STUCK));
+    assert_int_equal(w->findings->where_count, 1);
+    assert_int_equal(w->findings->wheres[0].position, 1);
+    assert_int_equal(w->findings->wheres[0].subscription, 0);
+}
+
+/* A reader commits every ten minutes only: that is its way, from the first cycle on. Twice its cycle without
+ * a commit is not. */
+static void test_batches_are_not_stuck(void **state)
+{
+    struct world *w = *state;
+    for (int cycle = 0; cycle < 6; cycle++) {
+        for (int i = 0; i < 40; i++) {
+            pass(w, 15, 0);
+            assert_int_equal(w->findings->groups[0].conditions, 0);
+        }
+        for (int p = 0; p < PARTITIONS; p++)
+            w->committed[p] = w->end[p];
+    }
+    pass(w, 1260, 0);
+    assert_true(is(w, CONDITION_STUCK));
+}
+
+/* The reader is half as fast as the writer: falling behind, with no time at which it will have caught up, and
+ * with the time lag that follows from when the messages were written. */
+static void test_falling_behind(void **state)
+{
+    struct world *w = *state;
+    pass(w, 1200, 10);
+    pass(w, 840, 5);
+    assert_true(is(w, CONDITION_FALLING_BEHIND));
+    assert_string_equal(group_verdict(&w->findings->groups[0]), "falling_behind");
+    assert_in_range(w->findings->subscriptions[0].lag_ms_max, 405000, 435000);
+    assert_int_equal(w->findings->subscriptions[0].catchup_ms, UNKNOWN);
+    assert_true(w->findings->groups[0].slo_good_ms < w->findings->groups[0].slo_ms);
+    pass(w, 60, 100);
+    pass(w, 600, 10);
+    assert_false(is(w, CONDITION_FALLING_BEHIND));
+}
+
+/* Rebalances keep coming: a storm while the group keeps up, a death spiral when it falls behind meanwhile. */
+static void test_rebalances(void **state)
+{
+    struct world *w = *state;
+    pass(w, 1200, 10);
+    for (int i = 0; i < 5; i++) {
+        w->generation++;
+        pass(w, 120, 10);
+    }
+    assert_true(is(w, CONDITION_REBALANCE_STORM));
+    assert_int_equal(w->findings->groups[0].rebalances_total, 5);
+    for (int i = 0; i < 5; i++) {
+        w->generation++;
+        pass(w, 120, 6);
+    }
+    assert_true(is(w, CONDITION_DEATH_SPIRAL));
+    assert_false(is(w, CONDITION_REBALANCE_STORM));
+    pass(w, 360, 100);
+    assert_false(is(w, CONDITION_DEATH_SPIRAL));
+}
+
+/* A deploy rebalances several times within two minutes and is done. */
+static void test_deploy(void **state)
+{
+    struct world *w = *state;
+    pass(w, 1200, 10);
+    for (int i = 0; i < 6; i++) {
+        w->generation++;
+        pass(w, 15, 5);
+    }
+    for (int i = 0; i < 60; i++) {
+        pass(w, 15, 20);
+        assert_int_equal(w->findings->groups[0].conditions, 0);
+    }
+}
+
+/* A stopped group's backlog nears the end of retention: the risk comes before the loss, and the loss is
+ * counted to the message and stays counted. */
+static void test_retention(void **state)
+{
+    struct world *w = *state;
+    w->retention_ms = 3600000;
+    pass(w, 600, 10);
+    w->members = 0;
+    pass(w, 2400, 0);
+    assert_false(is(w, CONDITION_RETENTION_RISK));
+    pass(w, 900, 0);
+    assert_true(is(w, CONDITION_RETENTION_RISK));
+    assert_in_range(w->findings->subscriptions[0].headroom_ms, 250000, 350000);
+    assert_int_equal(w->findings->subscriptions[0].lost_total, 0);
+    w->start[2] = w->committed[2] + 77;
+    pass(w, 15, 0);
+    assert_true(is(w, CONDITION_DATA_LOST));
+    assert_int_equal(w->findings->subscriptions[0].lost_total, 77);
+    w->start[2] += 23;
+    pass(w, 15, 0);
+    assert_int_equal(w->findings->subscriptions[0].lost_total, 100);
+    for (int p = 0; p < PARTITIONS; p++)
+        w->committed[p] = w->end[p];
+    w->members = 2;
+    pass(w, 1800, 10);
+    assert_false(is(w, CONDITION_DATA_LOST));
+    assert_int_equal(w->findings->subscriptions[0].lost_total, 100);
+}
+
+/* Somebody sets an empty group's offsets to the end: what was never read is counted as skipped. Set back, it
+ * replays until it is current again. */
+static void test_reset(void **state)
+{
+    struct world *w = *state;
+    pass(w, 1200, 10);
+    w->members = 0;
+    pass(w, 60, 0);
+    int64_t unread = 0;
+    for (int p = 0; p < PARTITIONS; p++) {
+        unread += w->end[p] - w->committed[p];
+        w->committed[p] = w->end[p];
+    }
+    pass(w, 15, 0);
+    assert_true(is(w, CONDITION_SKIPPED));
+    assert_int_equal(w->findings->subscriptions[0].skipped_total, unread);
+    w->committed[0] -= 5000;
+    pass(w, 15, 0);
+    assert_true(is(w, CONDITION_REPLAYING));
+    assert_int_equal(w->findings->subscriptions[0].rewound_total, 5000);
+    w->members = 2;
+    pass(w, 300, 100);
+    assert_false(is(w, CONDITION_REPLAYING));
+}
+
+/* A topic is made again and the bookmark stands beyond its end: no lag is shown, the anomaly is counted once,
+ * and a poll more makes it a condition. */
+static void test_topic_made_again(void **state)
+{
+    struct world *w = *state;
+    pass(w, 600, 10);
+    w->made_again = true;
+    for (int p = 0; p < PARTITIONS; p++)
+        w->end[p] = 0;
+    pass(w, 15, 0);
+    assert_int_equal(w->findings->positions[0].lag, UNKNOWN);
+    assert_int_equal(w->findings->subscriptions[0].lag_sum, UNKNOWN);
+    assert_false(is(w, CONDITION_COMMITTED_BEYOND_END));
+    pass(w, 15, 0);
+    assert_true(is(w, CONDITION_COMMITTED_BEYOND_END));
+    assert_int_equal(w->findings->anomalies[ANOMALY_COMMITTED_BEYOND_END], PARTITIONS);
+    assert_int_equal(w->findings->wheres[0].position, 0);
+}
+
+/* Rules take durations with a unit, shares and counts, and refuse the rest with what would be right. */
+static void test_rules(void **state)
+{
+    (void)state;
+    struct rules rules = rules_default();
+    struct error error = {0};
+    assert_true(rules_set(&rules, "objective", "90s", &error));
+    assert_int_equal(rules.objective_ms, 90000);
+    assert_true(rules_set(&rules, "horizon", "2d", &error));
+    assert_int_equal(rules.horizon_ms, INT64_C(172800000));
+    assert_true(rules_set(&rules, "rebalance_count", "6", &error));
+    assert_int_equal(rules.rebalance_count, 6);
+    static const char *const bad[][2] = {
+        {"objective", "90"},      {"objective", "-1s"},       {"objective", "0s"},
+        {"objective", "nan s"},   {"objective", "1e300d"},    {"objective", ""},
+        {"horizon_share", "1.5"}, {"horizon_share", "nan"},   {"horizon_share", "0"},
+        {"rebalance_count", "0"}, {"rebalance_count", "2.5"}, {"nothing", "1s"}};
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_false(rules_set(&rules, bad[i][0], bad[i][1], &error));
+        assert_int_equal(error.code, ERROR_USAGE);
+        assert_non_null(strstr(error_text(&error), bad[i][0]));
+    }
+    assert_int_equal(rules.objective_ms, 90000);
+    error_clear(&error);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_healthy, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_idle, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stopped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_stuck_names_the_partition, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_batches_are_not_stuck, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_falling_behind, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_rebalances, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_deploy, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_retention, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_reset, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_topic_made_again, set_up, tear_down),
+        cmocka_unit_test(test_rules),
+    };
+    return cmocka_run_group_tests_name("evaluate", tests, NULL, NULL);
+}

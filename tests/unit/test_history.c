@@ -1,0 +1,145 @@
+#include "exporter/history.h"
+
+#include "exporter/evaluate.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char folder[] = "/tmp/tidemark-history-XXXXXX";
+static char path[64], damaged[64];
+
+static int set_up(void **state)
+{
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    assert_true(snprintf(path, sizeof path, "%s/history", folder) > 0);
+    assert_true(snprintf(damaged, sizeof damaged, "%s/history.damaged", folder) > 0);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    (void)unlink(path);
+    (void)unlink(damaged);
+    return rmdir(folder);
+}
+
+/* A poll of a group that fails to read what is written, after its offset was moved back once. */
+static struct findings *poll(struct history *history, int minute)
+{
+    struct snapshot *s = snapshot_new();
+    struct rules rules = rules_default();
+    uint32_t topic = (uint32_t)snapshot_add_topic(s, STR_LITERAL("orders"), 1);
+    uint32_t group = (uint32_t)snapshot_add_group(s, STR_LITERAL("bill\0ing"));
+    s->partitions[0].start = 0;
+    s->partitions[0].end = 1000 + minute * 100;
+    s->groups[group].members = minute < 40 ? 1 : 0;
+    s->groups[group].generation = minute < 40 ? 1 : 2;
+    int64_t committed = minute < 40 ? 1000 + minute * 100 - (minute == 20 ? 300 : 0) : 4900;
+    assert_non_null(snapshot_add_position(s, group, topic, 0, committed));
+    snapshot_seal(s, INT64_C(1764000000000) + minute * 60000);
+    history_observe(history, s);
+    struct findings *findings = evaluate(history, s, s->time, &rules);
+    snapshot_free(&s);
+    return findings;
+}
+
+static void same(const struct findings *a, const struct findings *b)
+{
+    assert_memory_equal(a->groups, b->groups, sizeof *a->groups);
+    assert_memory_equal(a->subscriptions, b->subscriptions, sizeof *a->subscriptions);
+    assert_int_equal(a->where_count, b->where_count);
+    for (uint32_t i = 0; i < a->where_count; i++)
+        assert_int_equal(a->wheres[i].since, b->wheres[i].since);
+}
+
+/* The monitor is restarted in the middle of an incident: it goes on as if it had not been. */
+static void test_restart(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct history *history = history_new();
+    for (int minute = 0; minute < 45; minute++) {
+        struct findings *findings = poll(history, minute);
+        findings_free(&findings);
+    }
+    assert_true(history_save(history, path, &error));
+    struct history *loaded = history_load(path, &error);
+    assert_non_null(loaded);
+    struct findings *a = poll(history, 45), *b = poll(loaded, 45);
+    assert_true(a->groups[0].conditions & 1u << CONDITION_STOPPED);
+    assert_int_equal(a->subscriptions[0].rewound_total, 200);
+    same(a, b);
+    findings_free(&a);
+    findings_free(&b);
+    history_free(&loaded);
+    history_free(&history);
+}
+
+/* There is no file yet: that is told apart from a damaged one. */
+static void test_no_file(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    (void)unlink(path);
+    assert_null(history_load(path, &error));
+    assert_int_equal(error.code, ERROR_NOT_FOUND);
+    error_clear(&error);
+}
+
+static void write_file(const char *bytes, size_t length)
+{
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    assert_int_equal(fwrite(bytes, 1, length, file), length);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* The file was cut off anywhere, or a bit of it is wrong: it is set aside and the reason told. */
+static void test_damaged(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct history *history = history_new();
+    struct findings *findings = poll(history, 0);
+    findings_free(&findings);
+    assert_true(history_save(history, path, &error));
+    history_free(&history);
+    static char bytes[1 << 16];
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    size_t length = fread(bytes, 1, sizeof bytes, file);
+    assert_int_equal(fclose(file), 0);
+    assert_in_range(length, 1000, sizeof bytes - 1);
+    for (size_t at = 0; at < length; at += 7) {
+        write_file(bytes, at);
+        assert_null(history_load(path, &error));
+        assert_int_equal(error.code, ERROR_CORRUPT);
+        bytes[at] ^= 4;
+        write_file(bytes, length);
+        bytes[at] ^= 4;
+        assert_null(history_load(path, &error));
+        assert_true(error.code == ERROR_CORRUPT || error.code == ERROR_UNSUPPORTED);
+        assert_int_equal(access(path, F_OK), -1);
+        assert_int_equal(access(damaged, F_OK), 0);
+    }
+    error_clear(&error);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_no_file),
+        cmocka_unit_test(test_damaged),
+    };
+    return cmocka_run_group_tests_name("history", tests, set_up, tear_down);
+}
