@@ -1,5 +1,6 @@
 #include "exporter/evaluate.h"
 
+#include "exporter/base/number.h"
 #include "exporter/judgement.h"
 
 /* --- numbers ------------------------------------------------------------------------------------------- */
@@ -7,7 +8,7 @@
 static void add_known(int64_t *sum, int64_t value)
 {
     if (value != UNKNOWN)
-        *sum = *sum == UNKNOWN ? value : *sum + value;
+        *sum = *sum == UNKNOWN ? value : number_add(*sum, value);
 }
 
 static void keep_smaller(int64_t *least, int64_t value)

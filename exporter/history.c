@@ -1,6 +1,7 @@
 #include "exporter/history.h"
 
 #include "exporter/base/mem.h"
+#include "exporter/base/number.h"
 #include "exporter/memory.h"
 
 #include <stdlib.h>
@@ -236,17 +237,17 @@ static void add_movement(struct history *history, struct subscription_memory *me
     if (movement->read > 0 && movement->skipped == 0)
         memory->last_progress = now;
     if (movement->lost > 0) {
-        memory->lost += movement->lost;
+        memory->lost = number_add(memory->lost, movement->lost);
         memory->lost_at = now;
         memory->lost_on = number;
     }
     if (movement->skipped > 0) {
-        memory->skipped += movement->skipped;
+        memory->skipped = number_add(memory->skipped, movement->skipped);
         memory->skipped_at = now;
         memory->skipped_on = number;
     }
     if (movement->rewound > 0) {
-        memory->rewound += movement->rewound;
+        memory->rewound = number_add(memory->rewound, movement->rewound);
         if (memory->replaying_since == UNKNOWN)
             memory->replaying_since = now;
     }

@@ -1,5 +1,6 @@
 #include "exporter/replay.h"
 
+#include "exporter/base/number.h"
 #include "exporter/base/utf8.h"
 #include "exporter/evaluate.h"
 #include "exporter/observations.h"
@@ -62,7 +63,7 @@ static int64_t smaller_known(int64_t a, int64_t b)
 
 static int64_t sum_known(int64_t a, int64_t b)
 {
-    return a == UNKNOWN ? b : b == UNKNOWN ? a : a + b;
+    return a == UNKNOWN ? b : b == UNKNOWN ? a : number_add(a, b);
 }
 
 /* The numbers of a group are those of its topics: sums of messages, the worst of times. */
@@ -82,9 +83,9 @@ static void add_numbers(struct buf *out, const struct snapshot *snapshot, const 
         all.catchup_ms = larger(all.catchup_ms, sub->catchup_ms);
         all.overtake_ms = smaller_known(all.overtake_ms, sub->overtake_ms);
         all.headroom_ms = smaller_known(all.headroom_ms, sub->headroom_ms);
-        all.lost_total += sub->lost_total;
-        all.skipped_total += sub->skipped_total;
-        all.rewound_total += sub->rewound_total;
+        all.lost_total = number_add(all.lost_total, sub->lost_total);
+        all.skipped_total = number_add(all.skipped_total, sub->skipped_total);
+        all.rewound_total = number_add(all.rewound_total, sub->rewound_total);
     }
     if (all.lag_sum != UNKNOWN)
         buf_add_format(out, ",\"lag\":%lld", (long long)all.lag_sum);
