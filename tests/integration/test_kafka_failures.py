@@ -60,7 +60,7 @@ def fill(cluster):
 def test_a_broker_that_is_started_after_the_daemon(own_kafka):
     """Nothing listens on the broker's port when the daemon starts."""
     cluster = own_kafka(start=False)
-    with Daemon("--kafka", cluster.bootstrap) as daemon:
+    with Daemon("--kafka", cluster.bootstrap, "--timeout", "2s") as daemon:
         page = daemon.page_when(source_is(0))
         assert page.family("kafka_consumergroup_lag") == []
         assert page.family("kafka_brokers") == []
@@ -73,7 +73,7 @@ def test_a_broker_that_is_killed_and_restarted(own_kafka):
     """The broker is killed while the daemon polls, and comes back on the same port with the same data."""
     cluster = own_kafka()
     fill(cluster)
-    with Daemon("--kafka", cluster.bootstrap) as daemon:
+    with Daemon("--kafka", cluster.bootstrap, "--timeout", "2s") as daemon:
         daemon.page_when(lag_is(7))
         with Watch(daemon) as watch:
             cluster.nodes[0].kill()
@@ -90,7 +90,7 @@ def test_a_broker_that_accepts_and_never_answers(own_kafka):
     """The broker is stopped with SIGSTOP: connections are made, answers never come."""
     cluster = own_kafka()
     fill(cluster)
-    with Daemon("--kafka", cluster.bootstrap) as daemon:
+    with Daemon("--kafka", cluster.bootstrap, "--timeout", "2s") as daemon:
         daemon.page_when(lag_is(7))
         with Watch(daemon) as watch:
             cluster.nodes[0].pause()

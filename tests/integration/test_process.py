@@ -38,7 +38,7 @@ def test_once_prints_one_page_and_ends(kafka):
 def test_once_without_a_broker_fails_and_says_why():
     """Nothing listens on the broker's port."""
     address = f"127.0.0.1:{processes.free_port()}"
-    code, output, errors = run("serve", "--kafka", address, "--once")
+    code, output, errors = run("serve", "--kafka", address, "--timeout", "2s", "--once")
     assert code != 0
     assert "default" in errors
     if output:
