@@ -11,7 +11,8 @@
 
 struct collector {
     const struct source_config *config;
-    struct kafka_client *client; /* NULL: to be made by the next poll */
+    struct kafka_client *client; /* NULL: to be made by the next poll; so is the next */
+    struct kafka_client *stable;
     struct kafka_layout layout;
     struct kafka_groups groups;
     struct kafka_configs configs;
@@ -28,6 +29,7 @@ static void kafka_close(struct collector **collector)
     if (*collector == NULL)
         return;
     kafka_client_free(&(*collector)->client);
+    kafka_client_free(&(*collector)->stable);
     kafka_layout_free(&(*collector)->layout);
     kafka_groups_free(&(*collector)->groups);
     kafka_configs_free(&(*collector)->configs);
@@ -61,6 +63,18 @@ static bool is_done(struct kafka_poll *poll, enum poll_stage stage, bool done)
     return done;
 }
 
+static void read_stable_ends(struct collector *collector, struct kafka_poll *poll,
+                             struct kafka_lister *lister)
+{
+    struct error error = {0};
+    if (collector->stable == NULL)
+        collector->stable = kafka_client_new(collector->config, KAFKA_STABLE, &error);
+    if (collector->stable != NULL)
+        kafka_list_stable_ends(lister, collector->stable);
+    else
+        poll_report_item_failed(poll->report, STAGE_END_OFFSETS, &error);
+}
+
 static bool read_offsets(struct collector *collector, struct kafka_poll *poll, struct kafka_lister *lister,
                          struct error *error)
 {
@@ -79,7 +93,11 @@ static bool read_offsets(struct collector *collector, struct kafka_poll *poll, s
     done = is_done(poll, STAGE_END_OFFSETS, kafka_list_ends(lister, error));
     end_stage(poll, STAGE_END_OFFSETS, &begun);
     poll->snapshot->skew_ms = (begun - first_commit + 999) / 1000;
-    return done;
+    if (!done)
+        return false;
+    read_stable_ends(collector, poll, lister);
+    end_stage(poll, STAGE_END_OFFSETS, &begun);
+    return true;
 }
 
 /* Makes what is kept from poll to poll fit the topics that there are now. */
@@ -142,6 +160,7 @@ static struct snapshot *kafka_poll(struct collector *collector, struct poll_repo
     }
     if (poll.snapshot == NULL || poll.stale || collector->topics_gone > TOPICS_GONE_MOST) {
         kafka_client_free(&collector->client);
+        kafka_client_free(&collector->stable);
         kafka_reader_renew(&collector->reader);
         collector->topics_gone = 0;
     }

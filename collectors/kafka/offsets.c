@@ -26,7 +26,9 @@ struct kafka_lister {
     struct place *places; /* by leader, then in the snapshot's order */
     size_t count;
     /* of the stage under way: */
+    struct kafka_client *client;
     enum poll_stage stage;
+    void (*take)(struct snap_partition *partition, int64_t offset);
     int64_t timestamp, deadline_us;
     size_t answered, spent;
     rd_kafka_resp_err_t failure; /* the last one */
@@ -92,13 +94,6 @@ static rd_kafka_topic_partition_list_t *list_of(const struct kafka_lister *liste
     return list;
 }
 
-/* Where the stage puts an offset. */
-static int64_t *target(const struct kafka_lister *lister, const struct place *place)
-{
-    struct snap_partition *partition = &lister->poll->snapshot->partitions[place->partition];
-    return lister->stage == STAGE_START_OFFSETS ? &partition->start : &partition->end;
-}
-
 static struct str topic_name(const struct kafka_lister *lister, const struct place *place)
 {
     return lister->poll->snapshot->topics[place->topic].name;
@@ -111,7 +106,7 @@ static void take_answers(struct kafka_lister *lister, const struct place *places
         const rd_kafka_topic_partition_t *answer = &list->elems[i];
         /* What the broker left out still holds the special timestamp. */
         if (answer->err == RD_KAFKA_RESP_ERR_NO_ERROR && answer->offset >= 0) {
-            *target(lister, &places[i]) = answer->offset;
+            lister->take(&lister->poll->snapshot->partitions[places[i].partition], answer->offset);
             lister->answered++;
         } else {
             kafka_poll_failed(lister->poll, lister->stage,
@@ -125,7 +120,7 @@ static void take_answers(struct kafka_lister *lister, const struct place *places
 static rd_kafka_resp_err_t ask(struct kafka_lister *lister, const struct place *places, size_t count)
 {
     rd_kafka_topic_partition_list_t *list = list_of(lister, places, count);
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(kafka_client_handle(lister->poll->client), list,
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(kafka_client_handle(lister->client), list,
                                                           kafka_poll_timeout_ms(lister->poll));
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         take_answers(lister, places, count, list);
@@ -197,26 +192,57 @@ static size_t ask_leader(struct kafka_lister *lister, struct place *places, size
     return own;
 }
 
-static bool list_offsets(struct kafka_lister *lister, enum poll_stage stage, int64_t timestamp,
-                         struct error *error)
+/* Asks for the offsets of a special timestamp. False when none could be learnt. */
+static bool list_offsets(struct kafka_lister *lister, int64_t timestamp)
 {
-    lister->stage = stage;
     lister->timestamp = timestamp;
     lister->deadline_us =
         clock_monotonic_us() + (int64_t)kafka_poll_timeout_ms(lister->poll) * 1000 * DEADLINE_TIMEOUTS;
     lister->answered = lister->spent = 0;
     for (size_t i = 0; i < lister->count;)
         i += ask_leader(lister, lister->places + i, lister->count - i);
-    return lister->count == 0 || lister->answered > 0 ||
-           kafka_poll_broken(lister->poll, lister->failure, "list offsets", error);
+    return lister->count == 0 || lister->answered > 0;
+}
+
+static void take_start(struct snap_partition *partition, int64_t offset)
+{
+    partition->start = offset;
+}
+
+static void take_end(struct snap_partition *partition, int64_t offset)
+{
+    partition->end = offset;
+}
+
+/* It is asked for after the end, and never beyond it at the same moment. */
+static void take_last_stable(struct snap_partition *partition, int64_t offset)
+{
+    if (partition->end != UNKNOWN)
+        partition->last_stable = offset < partition->end ? offset : partition->end;
 }
 
 bool kafka_list_starts(struct kafka_lister *lister, struct error *error)
 {
-    return list_offsets(lister, STAGE_START_OFFSETS, TIMESTAMP_EARLIEST, error);
+    lister->client = lister->poll->client;
+    lister->stage = STAGE_START_OFFSETS;
+    lister->take = take_start;
+    return list_offsets(lister, TIMESTAMP_EARLIEST) ||
+           kafka_poll_broken(lister->poll, lister->failure, "list start offsets", error);
 }
 
 bool kafka_list_ends(struct kafka_lister *lister, struct error *error)
 {
-    return list_offsets(lister, STAGE_END_OFFSETS, TIMESTAMP_LATEST, error);
+    lister->client = lister->poll->client;
+    lister->stage = STAGE_END_OFFSETS;
+    lister->take = take_end;
+    return list_offsets(lister, TIMESTAMP_LATEST) ||
+           kafka_poll_broken(lister->poll, lister->failure, "list end offsets", error);
+}
+
+void kafka_list_stable_ends(struct kafka_lister *lister, struct kafka_client *stable)
+{
+    lister->client = stable;
+    lister->stage = STAGE_END_OFFSETS;
+    lister->take = take_last_stable;
+    list_offsets(lister, TIMESTAMP_LATEST);
 }
