@@ -139,10 +139,9 @@ static bool replace_file(const char *path, const char *fresh, const struct buf *
 
 static char *beside(const char *path, const char *suffix)
 {
-    size_t length = strlen(path), more = strlen(suffix);
-    char *name = MEM_ARRAY(length + more + 1, char);
-    memcpy(name, path, length);
-    memcpy(name + length, suffix, more);
+    size_t size = strlen(path) + strlen(suffix) + 1;
+    char *name = MEM_ARRAY(size, char);
+    (void)snprintf(name, size, "%s%s", path, suffix); /* it fits */
     return name;
 }
 
