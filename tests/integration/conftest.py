@@ -46,4 +46,7 @@ def no_sanitizer_reports():
     before = set(folder.glob("report.*"))
     yield
     reports = sorted(set(folder.glob("report.*")) - before)
-    assert not reports, "\n".join(report.read_text(errors="replace") for report in reports)
+    texts = [report.read_text(errors="replace") for report in reports]
+    for report in reports:
+        report.unlink()
+    assert not texts, "\n".join(texts)
