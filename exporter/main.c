@@ -161,7 +161,10 @@ static int serve(const struct config *config, bool once)
 {
     struct error error = {0};
     struct service_environment around = environment();
-    sigset_t ending = block_signals();
+    /* A single page has nothing to clean up: there a signal ends the program at once. */
+    sigset_t ending = {0};
+    if (!once)
+        ending = block_signals();
     log_set_format(config->log_format);
     struct service *service = service_new(config, &around, &error);
     int code = EXIT_DONE;
@@ -285,9 +288,10 @@ static int demo_command(int argc, char **argv)
     if (options.help) {
         fputs(demo_help, stdout);
     } else {
-        /* Before there is a thread, since it makes processes. */
-        struct demo *demo = demo_start(&error);
+        /* First the signals, so that none comes between making the folder and being able to remove it. Then
+         * the demo, before there is a thread, since it makes processes. */
         sigset_t ending = block_signals();
+        struct demo *demo = demo_start(&error);
         code = demo != NULL ? run_demo(&config, demo, &ending) : complain("demo", &error);
         demo_stop(&demo);
     }
