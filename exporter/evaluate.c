@@ -5,18 +5,6 @@
 
 /* --- numbers ------------------------------------------------------------------------------------------- */
 
-static void add_known(int64_t *sum, int64_t value)
-{
-    if (value != UNKNOWN)
-        *sum = *sum == UNKNOWN ? value : number_add(*sum, value);
-}
-
-static void keep_smaller(int64_t *least, int64_t value)
-{
-    if (value != UNKNOWN && (*least == UNKNOWN || value < *least))
-        *least = value;
-}
-
 static void keep_larger(int64_t *most, int64_t value)
 {
     if (value != UNKNOWN && value > *most)

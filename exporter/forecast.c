@@ -105,18 +105,6 @@ static int64_t exposed(const struct snap_topic *topic, int64_t lag, int64_t lag_
     return lag == UNKNOWN || lag_ms == UNKNOWN || lag_ms < safe ? 0 : lag;
 }
 
-static void add_known(int64_t *sum, int64_t value)
-{
-    if (value != UNKNOWN)
-        *sum = *sum == UNKNOWN ? value : *sum + value;
-}
-
-static void keep_smaller(int64_t *least, int64_t value)
-{
-    if (value != UNKNOWN && (*least == UNKNOWN || value < *least))
-        *least = value;
-}
-
 static void note_risks(struct gist *gist, const struct snap_topic *topic,
                        const struct position_memory *memory, const struct overtaking *ahead,
                        struct place place)

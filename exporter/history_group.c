@@ -1,5 +1,7 @@
 #include "exporter/memory.h"
 
+#include "exporter/base/number.h"
+
 #include <string.h>
 
 static const int64_t trend_every_ms = 29 * 1000;
@@ -10,7 +12,7 @@ static void add_rebalances(struct group_memory *memory, int64_t count, int64_t n
 {
     uint32_t n = memory->rebalance_count;
     if (n > 0 && now - memory->rebalances[n - 1].time < burst_ms) {
-        memory->rebalances[n - 1].count += count;
+        memory->rebalances[n - 1].count = number_add(memory->rebalances[n - 1].count, count);
         return;
     }
     if (memory->rebalance_count == REBALANCES) {
@@ -63,7 +65,7 @@ void group_observe(struct group_memory *memory, const struct snap_group *seen, c
     int64_t rebalances = new_rebalances(memory, seen);
     if (rebalances > 0)
         add_rebalances(memory, rebalances, history->time);
-    memory->rebalances_total += rebalances;
+    memory->rebalances_total = number_add(memory->rebalances_total, rebalances);
     if (memory->rebalancing && rebalancing(seen->state) && history->before != UNKNOWN)
         memory->rebalancing_ms += history->time - history->before;
     memory->rebalancing = rebalancing(seen->state);
@@ -78,7 +80,7 @@ struct rebalance_run group_rebalance_run(const struct group_memory *memory, int6
     for (uint32_t i = memory->rebalance_count; i > 0 && run.first - memory->rebalances[i - 1].time <= window;
          i--) {
         run.first = memory->rebalances[i - 1].time;
-        run.count += memory->rebalances[i - 1].count;
+        run.count = number_add(run.count, memory->rebalances[i - 1].count);
     }
     return run;
 }

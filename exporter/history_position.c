@@ -211,8 +211,9 @@ static int64_t taken_unread(const struct position_memory *memory, const struct s
     int64_t aged = memory->marks[1].time - memory->marks[0].time;
     double speed = aged > 0 ? (double)(memory->marks[1].committed - memory->marks[0].committed) / (double)aged
                             : around->partition->rate / 1000;
-    int64_t readable = (int64_t)(speed * 3 * (double)elapsed);
-    return start - from > readable + SKIP_LEAST ? start - from - readable / 3 : 0;
+    /* A reader that was set back has a speed below 0. */
+    double readable = speed > 0 ? speed * 3 * (double)elapsed : 0;
+    return (double)(start - from) > readable + SKIP_LEAST ? start - from - (int64_t)(readable / 3) : 0;
 }
 
 /* Whether it came to stand beyond the end just now. */

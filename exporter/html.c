@@ -1,6 +1,7 @@
 #include "exporter/html.h"
 
 #include "exporter/base/mem.h"
+#include "exporter/base/number.h"
 #include "exporter/base/utf8.h"
 
 #include <inttypes.h>
@@ -78,7 +79,7 @@ static struct row make_row(const struct source_view *source, uint32_t index)
         const struct subscription_findings *on_topic =
             &source->findings->subscriptions[group->first_subscription + i];
         if (on_topic->lag_sum != UNKNOWN)
-            row.lag = larger(row.lag, 0) + on_topic->lag_sum;
+            row.lag = number_add(larger(row.lag, 0), on_topic->lag_sum);
         row.lag_ms = larger(row.lag_ms, on_topic->lag_ms_max);
     }
     return row;

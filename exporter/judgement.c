@@ -192,8 +192,9 @@ static bool replays(const struct scene *scene, const struct subscription_memory 
     if (since == UNKNOWN)
         return false;
     int64_t before = trend_ago(memory, scene->now, objective * 3);
-    return scene->now - since < objective * 4 || before == UNKNOWN ||
-           memory->trend[memory->trends - 1].value - before < objective / 5;
+    int64_t last = memory->trends > 0 ? memory->trend[memory->trends - 1].value : UNKNOWN;
+    return scene->now - since < objective * 4 || before == UNKNOWN || last == UNKNOWN ||
+           last - before < objective / 5;
 }
 
 static void rule_falling_behind(struct scene *scene)
@@ -220,7 +221,8 @@ static void rule_skewed(struct scene *scene)
         const struct subscription_findings *sums = &scene->findings->subscriptions[s];
         uint32_t current = 0;
         int64_t worst = NO_INDEX;
-        if (sub->positions < 3 || sums->lag_ms_max < behind_ms || sums->lag_max * 10 < sums->lag_sum * 6)
+        if (sub->positions < 3 || sums->lag_ms_max < behind_ms ||
+            (double)sums->lag_max < 0.6 * (double)sums->lag_sum)
             continue;
         for (uint32_t p = sub->first_position; p < sub->first_position + sub->positions; p++) {
             const struct position_findings *position = &scene->findings->positions[p];
@@ -231,7 +233,7 @@ static void rule_skewed(struct scene *scene)
         if (sub->positions < 3 || worst == NO_INDEX || current * 2 < sub->positions - 1)
             continue;
         if (scene->findings->positions[worst].lag_ms >= behind_ms &&
-            sums->lag_max * 10 >= sums->lag_sum * 6) {
+            (double)sums->lag_max >= 0.6 * (double)sums->lag_sum) {
             cause = true;
             where_s = s;
             where_p = worst;

@@ -1,6 +1,7 @@
 #ifndef TIDEMARK_JUDGEMENT_H
 #define TIDEMARK_JUDGEMENT_H
 
+#include "exporter/base/number.h"
 #include "exporter/evaluate.h"
 #include "exporter/memory.h"
 
@@ -52,5 +53,18 @@ void judge_conditions(struct scene *scene);
 
 /* Fills the forecasts of a subscription: headroom, overtake, catchup, compaction (forecast.c). */
 void forecast_subscription(struct scene *scene, uint32_t s);
+
+/* A sum and a minimum of what is known; UNKNOWN as long as nothing is. */
+static inline void add_known(int64_t *sum, int64_t value)
+{
+    if (value != UNKNOWN)
+        *sum = *sum == UNKNOWN ? value : number_add(*sum, value);
+}
+
+static inline void keep_smaller(int64_t *least, int64_t value)
+{
+    if (value != UNKNOWN && (*least == UNKNOWN || value < *least))
+        *least = value;
+}
 
 #endif
