@@ -21,16 +21,24 @@ static bool is_same(const struct kafka_layout *layout, const struct snapshot *sn
     return same;
 }
 
+/* Makes the layout the snapshot's; what was sampled of topics that stay is kept. */
 static void take(struct kafka_layout *layout, const struct snapshot *snapshot)
 {
-    kafka_layout_free(layout);
-    layout->topics = MEM_ARRAY(snapshot->topic_count, struct kafka_laid_topic);
-    layout->count = snapshot->topic_count;
-    for (uint32_t i = 0; i < layout->count; i++) {
+    struct kafka_layout taken = {MEM_ARRAY(snapshot->topic_count, struct kafka_laid_topic),
+                                 snapshot->topic_count};
+    uint32_t old = 0;
+    for (uint32_t i = 0; i < taken.count; i++) {
         const struct snap_topic *topic = &snapshot->topics[i];
-        layout->topics[i] =
-            (struct kafka_laid_topic){mem_copy_str(topic->name), topic->first_partition, topic->partitions};
+        while (old < layout->count && str_compare(str_of(layout->topics[old].name), topic->name) < 0)
+            old++;
+        if (old < layout->count && str_equal(str_of(layout->topics[old].name), topic->name))
+            taken.topics[i] = layout->topics[old];
+        taken.topics[i].name = mem_copy_str(topic->name);
+        taken.topics[i].first_partition = topic->first_partition;
+        taken.topics[i].partitions = topic->partitions;
     }
+    kafka_layout_free(layout);
+    *layout = taken;
 }
 
 static uint32_t partition_count(const struct kafka_layout *layout)

@@ -3,13 +3,16 @@
 
 #include "exporter/snapshot.h"
 
+struct kafka_laid_topic {
+    char *name; /* owned */
+    uint32_t first_partition, partitions;
+    uint32_t sampled, unkeyed; /* records that were read, and those of them without a key */
+};
+
 /* A poll's topics, by which the positions that it found are known in the next one; and their names as
  * librdkafka takes them. All zero at first. */
 struct kafka_layout {
-    struct kafka_laid_topic {
-        char *name; /* owned */
-        uint32_t first_partition, partitions;
-    } * topics; /* owned; sorted by name */
+    struct kafka_laid_topic *topics; /* owned; sorted by name */
     uint32_t count;
 };
 

@@ -14,6 +14,7 @@ enum {
     ROUND_PARTITIONS = 500,
     ROUND_MS = 2000, /* until a partition from which nothing comes is given up for this poll */
     BATCH_MESSAGES = 256,
+    SAMPLE_RECORDS = 10000,
     BUDGET_MS = 2000,   /* of a poll; what doesn't fit is for the next ones */
     INTERVAL_SHARE = 4, /* and at most this part of the poll interval */
 };
@@ -28,7 +29,7 @@ enum progress {
 /* A round under way. */
 struct round {
     struct kafka_poll *poll;
-    const struct kafka_layout *layout;
+    struct kafka_layout *layout;
     struct kafka_reader *reader;
     enum progress *progress; /* of each partition of the snapshot */
     size_t open, answered;
@@ -74,12 +75,24 @@ static uint32_t partition_of(struct round *round, const rd_kafka_message_t *mess
     return number < topic->partitions ? topic->first_partition + number : KAFKA_GONE;
 }
 
+/* What is old counts less and less: producers change. */
+static void sample_key(struct kafka_laid_topic *topic, const rd_kafka_message_t *message)
+{
+    if (topic->sampled == SAMPLE_RECORDS) {
+        topic->sampled /= 2;
+        topic->unkeyed /= 2;
+    }
+    topic->sampled++;
+    topic->unkeyed += message->key == NULL;
+}
+
 static void take_record(struct round *round, uint32_t partition, const rd_kafka_message_t *message)
 {
     rd_kafka_timestamp_type_t type;
     int64_t timestamp = rd_kafka_message_timestamp(message, &type);
     bool has_one = type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && timestamp >= 0;
     kafka_marks_settle(&round->reader->marks, partition, message->offset, has_one ? timestamp : UNKNOWN);
+    sample_key(&round->layout->topics[round->last_topic], message);
 }
 
 /* Returns how far the partition is now. */
@@ -225,8 +238,7 @@ static rd_kafka_resp_err_t learn_topics(struct kafka_poll *poll, struct kafka_re
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-static void look_up_wanted(struct kafka_poll *poll, const struct kafka_layout *layout,
-                           struct kafka_reader *reader)
+static void look_up_wanted(struct kafka_poll *poll, struct kafka_layout *layout, struct kafka_reader *reader)
 {
     struct error error = {0};
     int64_t budget_ms = poll->config->poll_interval_ms / INTERVAL_SHARE;
@@ -249,11 +261,14 @@ static void look_up_wanted(struct kafka_poll *poll, const struct kafka_layout *l
         kafka_reader_renew(reader);
 }
 
-void kafka_read_timestamps(struct kafka_poll *poll, const struct kafka_layout *layout,
-                           struct kafka_reader *reader)
+void kafka_read_timestamps(struct kafka_poll *poll, struct kafka_layout *layout, struct kafka_reader *reader)
 {
     kafka_marks_follow(&reader->marks, poll->snapshot);
     if (is_any_wanted(&reader->marks))
         look_up_wanted(poll, layout, reader);
     kafka_marks_fill(&reader->marks, poll->snapshot);
+    for (uint32_t i = 0; i < layout->count; i++)
+        if (layout->topics[i].sampled > 0)
+            poll->snapshot->topics[i].unkeyed_ratio =
+                (double)layout->topics[i].unkeyed / (double)layout->topics[i].sampled;
 }

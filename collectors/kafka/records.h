@@ -23,8 +23,8 @@ void kafka_reader_renew(struct kafka_reader *reader);
 void kafka_reader_move(struct kafka_reader *reader, const uint32_t *moved);
 
 /* Looks up the timestamps of the records that wait to be read, and of the first ones of the partitions, as
- * far as the poll's time allows; sets them in the sealed snapshot. */
-void kafka_read_timestamps(struct kafka_poll *poll, const struct kafka_layout *layout,
-                           struct kafka_reader *reader);
+ * far as the poll's time allows; sets them in the sealed snapshot, and what share of the records that were
+ * read has no key. */
+void kafka_read_timestamps(struct kafka_poll *poll, struct kafka_layout *layout, struct kafka_reader *reader);
 
 #endif

@@ -162,6 +162,8 @@ static void test_follows_topics_that_come_and_go(void **state)
     snapshot_add_topic(s, STR_LITERAL("orders"), 3);
     free(kafka_layout_follow(&layout, s, &gone));
     assert_null(kafka_layout_follow(&layout, s, &gone));
+    layout.topics[0].sampled = 1;
+    layout.topics[1].sampled = 7;
     snapshot_free(&s);
     s = snapshot_new();
     snapshot_add_topic(s, STR_LITERAL("bananas"), 1);
@@ -173,6 +175,8 @@ static void test_follows_topics_that_come_and_go(void **state)
     assert_memory_equal(moved, expected, sizeof expected);
     assert_int_equal(gone, 1);
     assert_string_equal(layout.topics[2].name, "orders");
+    assert_int_equal(layout.topics[0].sampled, 0);
+    assert_int_equal(layout.topics[2].sampled, 7);
 
     struct kafka_marks marks = {0};
     struct snapshot *before = observed(0, 10, 5, 7); /* its partitions have the indexes that "apples" had */

@@ -1,5 +1,6 @@
 #include "collectors/kafka/commits.h"
 #include "collectors/kafka/offsets.h"
+#include "collectors/kafka/records.h"
 #include "exporter/base/mem.h"
 
 #include <setjmp.h>
@@ -125,6 +126,50 @@ static void test_a_stale_client_is_noticed(void **state)
     error_clear(&error);
 }
 
+/* Five records, a second apart, the first two with a key. */
+static void produce(struct fixture *f)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    assert_int_equal(rd_kafka_conf_set(conf, "bootstrap.servers", f->config.address, NULL, 0),
+                     RD_KAFKA_CONF_OK);
+    rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
+    for (int64_t i = 0; i < 5; i++) {
+        const rd_kafka_vu_t record[] = {
+            {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = "orders"},
+            {.vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = 2},
+            {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {.ptr = i < 2 ? "k" : NULL, .size = i < 2}},
+            {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {.ptr = "v", .size = 1}},
+            {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = 1000 * (i + 1)},
+        };
+        assert_null(rd_kafka_produceva(producer, record, sizeof record / sizeof *record));
+    }
+    assert_int_equal(rd_kafka_flush(producer, 5000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_destroy(producer);
+}
+
+/* A group has read three records of five. */
+static void test_timestamps_are_read(void **state)
+{
+    struct fixture *f = *state;
+    struct kafka_reader reader = {0};
+    struct snapshot *s = f->poll.snapshot;
+    produce(f);
+    uint32_t topic = (uint32_t)snapshot_find_topic(s, STR_LITERAL("orders"));
+    uint32_t partition = s->topics[topic].first_partition + 2;
+    s->partitions[partition].start = 0;
+    s->partitions[partition].end = 5;
+    snapshot_add_position(s, 0, topic, 2, 3);
+    snapshot_seal(s, 10000);
+    f->config.poll_interval_ms = 15000;
+    kafka_read_timestamps(&f->poll, &f->layout, &reader);
+    assert_int_equal(s->positions[0].next_ts, 4000);
+    assert_int_equal(s->partitions[partition].start_ts, 1000);
+    assert_true(s->topics[topic].unkeyed_ratio > 0.59 && s->topics[topic].unkeyed_ratio < 0.61);
+    assert_true(s->topics[1 - topic].unkeyed_ratio < 0);
+    assert_int_equal(f->report.errors[STAGE_TIMESTAMPS], 0);
+    kafka_reader_free(&reader);
+}
+
 /* The broker answers that it is no longer the coordinator of the group. librdkafka 2.0.2 crashes on that if
  * the client has no group of its own. */
 static void test_a_coordinator_that_has_moved(void **state)
@@ -157,6 +202,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_ends_are_listed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_topic_that_fails_costs_only_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_stale_client_is_noticed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_timestamps_are_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_coordinator_that_has_moved, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_group_that_may_not_be_read, set_up, tear_down),
     };
