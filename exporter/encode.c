@@ -37,14 +37,12 @@ static void announce(struct page *page)
 /* Writes the number without a sign at `at`, which has room for 20 digits; returns its end. */
 static char *put_digits(char *at, uint64_t number)
 {
-    char digits[20];
-    size_t start = sizeof digits;
-    do {
-        digits[--start] = (char)('0' + number % 10);
-        number /= 10;
-    } while (number != 0);
-    memcpy(at, digits + start, sizeof digits - start);
-    return at + (sizeof digits - start);
+    size_t count = 1;
+    for (uint64_t rest = number; rest >= 10; rest /= 10)
+        count++;
+    for (char *place = at + count; place > at; number /= 10)
+        *--place = (char)('0' + number % 10);
+    return at + count;
 }
 
 /* Writes value / unit exactly, in decimal: no float ever touches a value. */
@@ -53,6 +51,8 @@ static char *put_value(char *at, int64_t value, enum metric_unit unit)
     uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
     if (value < 0)
         *at++ = '-';
+    if (unit == METRIC_UNIT_COUNT)
+        return put_digits(at, rest); /* most values: spares them two divisions */
     at = put_digits(at, rest / unit);
     uint64_t fraction = rest % unit;
     if (fraction == 0)
@@ -65,24 +65,49 @@ static char *put_value(char *at, int64_t value, enum metric_unit unit)
     return at;
 }
 
-/* A line: the prefix, `tail` (the rest of the labels, at most a number and a few signs), and the value. */
-static void add_sample(struct page *page, struct str tail, int64_t value)
+/* Starts a line with the prefix; returns where it goes on, with room for `more` bytes, a value and a number.
+ * NULL when there is no room. */
+static char *begin_line(struct page *page, size_t more)
 {
-    if (value == UNKNOWN)
-        return;
     if (!page->announced)
         announce(page);
     const struct buf *prefix = &page->prefix;
-    char *start = buf_room(page->out, prefix->length + tail.length + LONGEST_NUMBER);
+    char *start = buf_room(page->out, prefix->length + more + 2 * LONGEST_NUMBER);
     if (start == NULL)
-        return;
+        return NULL;
     memcpy(start, prefix->bytes, prefix->length);
-    memcpy(start + prefix->length, tail.bytes, tail.length);
-    char *at = start + prefix->length + tail.length;
+    return start + prefix->length;
+}
+
+/* Ends at `at` the line that begin_line() started. */
+static void end_line(struct page *page, char *at, int64_t value)
+{
     *at++ = ' ';
     at = put_value(at, value, metric_row((enum metric)page->metric)->unit);
     *at++ = '\n';
-    buf_claim(page->out, (size_t)(at - start));
+    buf_claim(page->out, (size_t)(at - (page->out->bytes + page->out->length)));
+}
+
+/* A line: the prefix, `tail` (what closes the labels), and the value. */
+static void add_sample(struct page *page, struct str tail, int64_t value)
+{
+    char *at = value == UNKNOWN ? NULL : begin_line(page, tail.length);
+    if (at == NULL)
+        return;
+    memcpy(at, tail.bytes, tail.length);
+    end_line(page, at + tail.length, value);
+}
+
+/* A line whose last label is a number: `partition="` is in the prefix already. */
+static void add_numbered_sample(struct page *page, int32_t number, int64_t value)
+{
+    char *at = value == UNKNOWN ? NULL : begin_line(page, 0);
+    if (at == NULL)
+        return;
+    at = put_digits(at, (uint64_t)number);
+    *at++ = '"';
+    *at++ = '}';
+    end_line(page, at, value);
 }
 
 /* --- labels -------------------------------------------------------------------------------------------- */
@@ -93,10 +118,22 @@ static void begin_series(struct page *page)
     buf_add_text(&page->prefix, metric_row((enum metric)page->metric)->name);
 }
 
+static bool needs_escape(struct str value)
+{
+    for (size_t i = 0; i < value.length; i++)
+        if (value.bytes[i] == '\\' || value.bytes[i] == '"' || value.bytes[i] == '\n')
+            return true;
+    return false;
+}
+
 /* Label values are shown as UTF-8 first; then backslash, quote and newline are escaped, as the format wants.
  */
 static void add_escaped(struct buf *buf, struct str value)
 {
+    if (utf8_plain_prefix(value) == value.length && !needs_escape(value)) {
+        buf_add_str(buf, value);
+        return;
+    }
     struct buf shown = buf_make(PREFIX_LIMIT);
     utf8_add_shown(&shown, value);
     for (size_t i = 0; i < shown.length; i++) {
@@ -142,16 +179,6 @@ static void begin_group_series(struct page *page, const struct source_view *sour
 }
 
 static const struct str CLOSED = {"}", 1};
-
-/* A series whose last label is a number: `partition="` is in the prefix already. */
-static void add_numbered_sample(struct page *page, int32_t number, int64_t value)
-{
-    char tail[LONGEST_NUMBER];
-    char *end = put_digits(tail, (uint64_t)number);
-    *end++ = '"';
-    *end++ = '}';
-    add_sample(page, (struct str){tail, (size_t)(end - tail)}, value);
-}
 
 /* --- one render function a level ----------------------------------------------------------------------- */
 
