@@ -100,7 +100,8 @@ def test_a_broker_that_accepts_and_never_answers(own_kafka):
             daemon.page_when(source_is(1), timeout=60)
             produce(cluster, "orders", {0: 5})
             daemon.page_when(lag_is(12))
-        assert watch.lags <= {7, 12}
+        # The stop may fall between two requests of a poll: then what the second was to tell is unknown for that poll.
+        assert watch.lags <= {7, 12, None}, "a lag that never was"
         assert watch.slowest < 5
 
 
