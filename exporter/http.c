@@ -27,6 +27,9 @@ enum {
     IDLE_SECONDS = 30,
     CONNECTIONS = 512,
     PIECE = 256 * 1024, /* of a page, rendered at a time */
+    /* The library sends a page of unknown length in chunks that have to fit into the connection's memory. It
+     * is touched only as far as it is used. */
+    CONNECTION_MEMORY = PIECE + 16 * 1024,
     PAGE_LIMIT = 64 * 1024 * 1024,
     BACKLOG = 128,
 };
@@ -299,7 +302,8 @@ struct http *http_start(const struct http_config *config, struct publish *publis
         http->daemon = MHD_start_daemon(
             MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, answer, http, MHD_OPTION_LISTEN_SOCKET, fd,
             MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_CONNECTION_TIMEOUT,
-            (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS, MHD_OPTION_END);
+            (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
+            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
     if (http->daemon == NULL) {
         error_set(error, ERROR_IO, "can't start the HTTP server on port %u", (unsigned)http->port);
         close(fd);
