@@ -49,7 +49,9 @@ static void measure_subscription(struct scene *scene, uint32_t s)
         at = scene_skip_absent(memory, at);
         measure_position(scene, seen->first_position + i, &memory->positions[at], sub);
     }
-    sub->uncommitted = (int64_t)scene->snapshot->topics[seen->topic].partitions - (int64_t)seen->positions;
+    if (!scene->group->commits_unknown)
+        sub->uncommitted =
+            (int64_t)scene->snapshot->topics[seen->topic].partitions - (int64_t)seen->positions;
     sub->last_progress = memory->last_progress;
     sub->lost_total = memory->lost;
     sub->skipped_total = memory->skipped;
@@ -57,7 +59,8 @@ static void measure_subscription(struct scene *scene, uint32_t s)
     forecast_subscription(scene, s);
 }
 
-/* Time counts as good while the group's time lag is known and within the objective. */
+/* Time counts as good while the group's time lag is known and within the objective. Nobody knows what
+ * happened while the source was away. */
 static void measure_objective(const struct scene *scene)
 {
     struct group_memory *memory = scene->memory;
@@ -65,12 +68,12 @@ static void measure_objective(const struct scene *scene)
     int64_t worst = UNKNOWN;
     for (uint32_t i = 0; i < scene->group->subscriptions; i++)
         keep_larger(&worst, scene->findings->subscriptions[scene->group->first_subscription + i].lag_ms_max);
-    if (worst != UNKNOWN && memory->judged != UNKNOWN && memory->judged < scene->history->time) {
-        int64_t passed = scene->history->time - memory->judged;
+    int64_t passed = memory->judged == UNKNOWN ? 0 : scene->history->time - memory->judged;
+    if (worst != UNKNOWN && passed > 0 && passed <= AWAY_MS) {
         memory->slo_ms += passed;
         memory->slo_good_ms += worst <= scene->rules->objective_ms ? passed : 0;
     }
-    memory->judged = scene->history->time;
+    memory->judged = worst != UNKNOWN ? scene->history->time : UNKNOWN;
     group->objective_ms = scene->rules->objective_ms;
     group->slo_ms = memory->slo_ms;
     group->slo_good_ms = memory->slo_good_ms;
@@ -110,6 +113,9 @@ static void judge_group(struct scene *scene, uint32_t g)
     group->rebalances_total = scene->memory->rebalances_total;
     group->rebalancing_ms_total = scene->memory->rebalancing_ms;
     group->first_where = scene->findings->where_count;
+    group->unknown = scene->group->commits_unknown;
+    if (group->unknown)
+        return;
     judge_conditions(scene);
     group->wheres = scene->findings->where_count - group->first_where;
     group->idle = group->conditions == 0 && nothing_to_do(scene);

@@ -102,6 +102,8 @@ enum condition group_gravest(const struct group_findings *group)
 const char *group_verdict(const struct group_findings *group)
 {
     enum condition gravest = group_gravest(group);
+    if (group->unknown)
+        return "unknown";
     if (gravest != CONDITIONS)
         return condition_name(gravest);
     return group->idle ? "idle" : "ok";

@@ -74,6 +74,7 @@ struct subscription_findings {
 struct group_findings {
     uint32_t conditions;          /* bit 1 << condition for each that is true */
     uint32_t first_where, wheres; /* its run of findings.wheres */
+    bool unknown;                 /* commits of the group could not be read in this poll: it isn't judged */
     bool idle;                    /* no condition, nothing written and nothing unread */
     int64_t rebalances_total;
     int64_t rebalancing_ms_total; /* sampled: polls that saw the group rebalancing */
@@ -111,7 +112,7 @@ void findings_free(struct findings **findings);
 /* The group's gravest condition; CONDITIONS when none is true. */
 enum condition group_gravest(const struct group_findings *group);
 
-/* The group's verdict: the name of its gravest condition, "idle" or "ok"; static. */
+/* The group's verdict: the name of its gravest condition, "idle", "ok", or "unknown"; static. */
 const char *group_verdict(const struct group_findings *group);
 
 #endif

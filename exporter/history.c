@@ -381,6 +381,14 @@ static void observe_groups(struct history *history, const struct snapshot *snaps
     }
 }
 
+/* What stays the same from poll to poll is one occurrence, so only more of it counts. */
+static void count_rise(int64_t *total, int64_t *before, int64_t now)
+{
+    if (now > *before)
+        *total += now - *before;
+    *before = now;
+}
+
 void history_observe(struct history *history, const struct snapshot *snapshot)
 {
     if (history->began == UNKNOWN)
@@ -391,6 +399,6 @@ void history_observe(struct history *history, const struct snapshot *snapshot)
         history->dates = snapshot->positions[i].next_ts != UNKNOWN;
     observe_topics(history, snapshot);
     observe_groups(history, snapshot);
-    history->anomalies[ANOMALY_ORPHAN_COMMIT] = snapshot->orphan_count;
-    history->anomalies[ANOMALY_DUPLICATE_NAME] += snapshot->duplicate_names;
+    count_rise(&history->anomalies[ANOMALY_ORPHAN_COMMIT], &history->orphans, snapshot->orphan_count);
+    count_rise(&history->anomalies[ANOMALY_DUPLICATE_NAME], &history->duplicates, snapshot->duplicate_names);
 }

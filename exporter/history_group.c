@@ -66,9 +66,11 @@ void group_observe(struct group_memory *memory, const struct snap_group *seen, c
     if (rebalances > 0)
         add_rebalances(memory, rebalances, history->time);
     memory->rebalances_total = number_add(memory->rebalances_total, rebalances);
-    if (memory->rebalancing && rebalancing(seen->state) && history->before != UNKNOWN)
+    if (memory->rebalancing && rebalancing(seen->state) && history->before != UNKNOWN &&
+        history->time - history->before <= AWAY_MS)
         memory->rebalancing_ms += history->time - history->before;
-    memory->rebalancing = rebalancing(seen->state);
+    if (seen->state != GROUP_STATE_UNKNOWN)
+        memory->rebalancing = rebalancing(seen->state);
     if (seen->generation != UNKNOWN)
         memory->generation = seen->generation;
     observe_members(memory, seen, history->time);

@@ -256,9 +256,11 @@ struct movement position_observe(struct position_memory *memory, const struct su
         memory->rests_before_end = position_lag(around->seen, position) == 1;
     }
     memory->dated_here |= position->next_ts != UNKNOWN;
-    if (!position_unread(memory, history, around->seen, position))
+    /* Without both ends nothing is known: what was unread before may be so still. */
+    bool known = around->seen->end != UNKNOWN && around->seen->start != UNKNOWN;
+    if (known && !position_unread(memory, history, around->seen, position))
         memory->unread_since = UNKNOWN;
-    else if (memory->unread_since == UNKNOWN)
+    else if (known && memory->unread_since == UNKNOWN)
         memory->unread_since = history->time;
     movement.beyond = note_beyond(memory, around);
     memory->lag_ms = time_lag(memory, around, position);

@@ -179,7 +179,8 @@ int64_t measure_group_state(const struct group_state_subject *subject)
 
 int64_t measure_group_condition(const struct group_condition_subject *subject)
 {
-    return subject->findings->conditions >> subject->condition & 1u;
+    const struct group_findings *findings = subject->findings;
+    return findings->unknown ? UNKNOWN : findings->conditions >> subject->condition & 1u;
 }
 
 int64_t measure_condition_since(const struct where_subject *subject)

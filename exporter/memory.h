@@ -140,6 +140,7 @@ struct history {
     /* Of the snapshot taken in last: where its elements are remembered. */
     uint32_t *topic_at, *group_at, *subscription_at;
     int64_t anomalies[ANOMALIES];
+    int64_t orphans, duplicates; /* in the last snapshot */
 };
 
 /* --- history_partition.c ------------------------------------------------------------------------------- */

@@ -108,6 +108,7 @@ struct snap_group {
     int64_t session_timeout_ms;
     int64_t rebalance_timeout_ms; /* max.poll.interval.ms as the members declared it */
     int64_t empty_since;          /* since when it has had no members; UNKNOWN also while it has some */
+    bool commits_unknown;         /* some could not be read: those that are missing aren't gone */
     uint32_t first_subscription, subscriptions;
 };
 

@@ -251,6 +251,7 @@ static void add_answers(struct fetch *fetch, size_t index)
         snapshot_add_position(fetch->poll->snapshot, (uint32_t)index, found->topic,
                               (int32_t)(found->partition - first), found->committed);
     }
+    fetch->poll->snapshot->groups[index].commits_unknown = answers->has_failed;
     if (!answers->has_failed)
         remember(&fetch->groups->items[index], answers);
     free(answers->found);

@@ -189,7 +189,8 @@ static void add_group(struct poll *poll, size_t index, const struct logstore_obs
     if (group == NO_INDEX)
         return;
     struct error failure = {0};
-    if (!add_commits(poll, (uint32_t)group, index, &failure))
+    poll->snapshot->groups[group].commits_unknown = !add_commits(poll, (uint32_t)group, index, &failure);
+    if (poll->snapshot->groups[group].commits_unknown)
         poll_report_item_failed(poll->report, STAGE_COMMITS, &failure);
     if (observed->generation < 0)
         return; /* it can't be read: then nothing else about it is known */

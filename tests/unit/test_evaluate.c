@@ -17,7 +17,7 @@ struct world {
     int64_t now;
     int64_t start[PARTITIONS], end[PARTITIONS], committed[PARTITIONS];
     int64_t members, generation, retention_ms;
-    bool made_again;
+    bool made_again, ends_unknown, commits_unknown, orphan;
 };
 
 static int set_up(void **state)
@@ -56,9 +56,13 @@ static void poll(struct world *w)
     s->groups[group].generation = w->generation;
     for (int p = 0; p < PARTITIONS; p++) {
         s->partitions[p].start = w->start[p];
-        s->partitions[p].end = w->end[p];
-        assert_non_null(snapshot_add_position(s, group, topic, p, w->committed[p]));
+        s->partitions[p].end = w->ends_unknown ? UNKNOWN : w->end[p];
+        if (!w->commits_unknown)
+            assert_non_null(snapshot_add_position(s, group, topic, p, w->committed[p]));
     }
+    s->groups[group].commits_unknown = w->commits_unknown;
+    if (w->orphan)
+        snapshot_add_orphan(s, group, STR_LITERAL("gone"), 0);
     snapshot_seal(s, w->now);
     findings_free(&w->findings);
     history_observe(w->history, s);
@@ -144,6 +148,54 @@ static void test_stuck_names_the_partition(void **state)
     assert_int_equal(w->findings->where_count, 1);
     assert_int_equal(w->findings->wheres[0].position, 1);
     assert_int_equal(w->findings->wheres[0].subscription, 0);
+}
+
+/* A group is stuck; in one poll its commits can't be read, in another the ends: it isn't said to be well, and
+ * is found stuck at once when they are known again. */
+static void test_what_is_unknown_for_a_poll(void **state)
+{
+    struct world *w = *state;
+    pass(w, 3600, 10);
+    pass(w, 1800, 0);
+    assert_true(is(w, CONDITION_STUCK));
+    w->commits_unknown = true;
+    pass(w, 15, 0);
+    assert_true(w->findings->groups[0].unknown);
+    assert_string_equal(group_verdict(&w->findings->groups[0]), "unknown");
+    w->commits_unknown = false;
+    w->ends_unknown = true;
+    pass(w, 15, 0);
+    w->ends_unknown = false;
+    pass(w, 15, 0);
+    assert_false(w->findings->groups[0].unknown);
+    assert_true(is(w, CONDITION_STUCK));
+}
+
+/* The source is away for two hours: they count neither for nor against the objective. */
+static void test_objective_leaves_out_an_outage(void **state)
+{
+    struct world *w = *state;
+    pass(w, 600, 10);
+    int64_t before = w->findings->groups[0].slo_ms;
+    assert_true(before > 0);
+    w->now += INT64_C(2) * 3600 * 1000;
+    pass(w, 15, 10);
+    assert_int_equal(w->findings->groups[0].slo_ms, before);
+    pass(w, 15, 10);
+    assert_int_equal(w->findings->groups[0].slo_ms, before + 15000);
+}
+
+/* A commit on a topic that doesn't exist stays for polls, goes, and comes back: two occurrences. */
+static void test_an_anomaly_counts_once_an_occurrence(void **state)
+{
+    struct world *w = *state;
+    static const bool there[] = {true, true, true, false, true, true};
+    static const int64_t counted[] = {1, 1, 1, 1, 2, 2};
+    for (size_t i = 0; i < sizeof there / sizeof *there; i++) {
+        w->orphan = there[i];
+        pass(w, 15, 10);
+        assert_int_equal(w->findings->anomalies[ANOMALY_ORPHAN_COMMIT], counted[i]);
+    }
 }
 
 /* A reader commits every ten minutes only: that is its way, from the first cycle on. Twice its cycle without
@@ -322,6 +374,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_idle, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stopped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stuck_names_the_partition, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_is_unknown_for_a_poll, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_objective_leaves_out_an_outage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_an_anomaly_counts_once_an_occurrence, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_batches_are_not_stuck, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_falling_behind, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rebalances, set_up, tear_down),
