@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 import processes
 
@@ -41,13 +41,29 @@ def transaction(cluster, topic, counts, name):
     producer.commit_transaction(30)
 
 
+# A broker that has just started, or just made the offsets topic, answers so for a moment.
+NOT_YET = (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE)
+
+
+def _committed(consumer, wanted):
+    """False while the coordinator isn't ready."""
+    try:
+        results = consumer.commit(offsets=wanted, asynchronous=False)
+    except KafkaException as refused:
+        if refused.args[0].code() in NOT_YET:
+            return False
+        raise
+    for result in results:
+        assert result.error is None, result.error
+    return True
+
+
 def commit(cluster, group, topic, offsets):
     """Commits {partition: offset} for a group that assigns by hand and so has no members."""
     consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": group, **QUIET})
     try:
         wanted = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
-        for result in consumer.commit(offsets=wanted, asynchronous=False):
-            assert result.error is None, result.error
+        processes.wait_until(lambda: _committed(consumer, wanted), 30, "the group's coordinator")
     finally:
         consumer.close()
 

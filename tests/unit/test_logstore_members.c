@@ -197,7 +197,7 @@ static void test_a_commit_of_an_old_generation_is_refused(void **state)
     struct error error = {0};
     struct logstore *store = store_with_topics(2, 0);
     append(store, ORDERS, 0, 10);
-    struct logstore_consumer *one = join(store, &ORDERS, 1, 300, LOGSTORE_ASSIGN_RANGE);
+    struct logstore_consumer *one = join(store, &ORDERS, 1, 2000, LOGSTORE_ASSIGN_RANGE);
     read_some(one, 5);
     struct logstore_consumer *other = join(store, &ORDERS, 1, 20000, LOGSTORE_ASSIGN_RANGE);
     struct logstore_record record;
@@ -207,7 +207,7 @@ static void test_a_commit_of_an_old_generation_is_refused(void **state)
     MUST(logstore_consumer_commit(one, &error));
     read_some(one, 0);
     assert_int_equal(logstore_consumer_generation(other), 0);
-    usleep(400000);
+    usleep(2500000);
     settle(&other, 1, 2); /* without the one, who missed the session timeout */
     assert_int_equal(logstore_consumer_assigned(other), 2);
     MUST(logstore_consumer_seek(one, ORDERS, 0, 0, &error));
@@ -228,16 +228,16 @@ static void test_a_member_that_is_silent_counts_as_gone(void **state)
     (void)state;
     struct error error = {0};
     struct logstore *store = store_with_topics(2, 0);
-    struct logstore_consumer *consumer = join(store, &ORDERS, 1, 200, LOGSTORE_ASSIGN_RANGE);
+    struct logstore_consumer *consumer = join(store, &ORDERS, 1, 2000, LOGSTORE_ASSIGN_RANGE);
     struct logstore_observer *observer = NULL;
     uint32_t assigned;
     assert_int_equal(observe(&observer, &assigned).member_count, 1);
     for (int i = 0; i < 4; i++) {
-        usleep(100000);
+        usleep(700000);
         MUST(logstore_consumer_heartbeat(consumer, &error));
     }
     assert_int_equal(observe(&observer, &assigned).state, LOGSTORE_GROUP_STABLE);
-    usleep(300000);
+    usleep(2500000);
     struct logstore_observed_group group = observe(&observer, &assigned);
     assert_int_equal(group.member_count, 0);
     assert_int_equal(group.state, LOGSTORE_GROUP_EMPTY);
@@ -256,12 +256,12 @@ static void test_max_poll_interval_evicts_in_spite_of_heartbeats(void **state)
     (void)state;
     struct error error = {0};
     struct logstore *store = store_with_topics(1, 0);
-    struct logstore_consumer_options options = {.max_poll_interval_ms = 200};
+    struct logstore_consumer_options options = {.max_poll_interval_ms = 1500};
     struct logstore_consumer *consumer = logstore_consumer_join(store, GROUP, &ORDERS, 1, &options, &error);
     MUST(consumer != NULL);
-    usleep(100000);
+    usleep(700000);
     MUST(logstore_consumer_heartbeat(consumer, &error));
-    usleep(150000);
+    usleep(1100000);
     MUST_FAIL(logstore_consumer_heartbeat(consumer, &error), ERROR_CONFLICT);
     logstore_consumer_abandon(&consumer);
     logstore_close(&store);
