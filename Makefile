@@ -35,7 +35,7 @@ endif
 
 PACKAGES_BUILD := gcc libc6-dev pkg-config librdkafka-dev libmicrohttpd-dev libjansson-dev
 PACKAGES_CHECK := libsqlite3-dev clang clang-format clang-tidy cppcheck shellcheck
-PACKAGES_TEST  := libcmocka-dev python3 python3-pytest python3-prometheus-client python3-confluent-kafka \
+PACKAGES_TEST  := libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-prometheus-client python3-confluent-kafka \
                   prometheus default-jre-headless maven curl
 PACKAGES_BENCH := nginx-light libsqlite3-dev
 
@@ -172,7 +172,7 @@ programs: test-programs $(BENCH_PROGRAMS)
 
 test: setup-test
 	@$(MAKE) --no-print-directory test-programs
-	@$(MAKE) --no-print-directory test-programs BUILD=$(BUILD)/sanitized SANITIZE=address,undefined
+	@$(MAKE) --no-print-directory test-programs BUILD=$(BUILD)/sanitized SANITIZE=address,undefined CFLAGS='-O1 -g'
 	@$(MAKE) --no-print-directory kafka
 	@$(PYTHON) tests/run --build $(BUILD) --build $(BUILD)/sanitized --kafka $(KAFKA)
 

@@ -12,6 +12,33 @@ sys.path.insert(0, str(ROOT / "tests/lib"))
 from kafka_broker import Cluster  # noqa: E402
 
 
+def pytest_configure(config):
+    """Several workers share the tests out among themselves: each gets a folder of its own for what sanitizers
+    report, so that a report fails the test that caused it."""
+    worker, reports = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("TIDEMARK_SANITIZER_REPORTS")
+    if worker and reports:
+        folder = Path(reports) / worker
+        folder.mkdir(exist_ok=True)
+        os.environ["TIDEMARK_SANITIZER_REPORTS"] = str(folder)
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"):
+            os.environ[name] = os.environ[name].replace(f"log_path={reports}/", f"log_path={folder}/")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """What shares a broker runs in one worker, so that there is one of them, and begins first, since it takes
+    longest; what has a broker of its own, or shares nothing with its file, goes wherever there is room."""
+
+    def group(item):
+        if "kafka" in item.fixturenames:
+            return "kafka"
+        return item.nodeid if "own_kafka" in item.fixturenames else item.path.name
+
+    items.sort(key=lambda item: ("kafka" not in item.fixturenames, "own_kafka" not in item.fixturenames))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group(item)))
+
+
 def kafka_jars():
     folder = Path(os.environ.get("KAFKA") or max((ROOT / "build").glob("kafka-*"), default="build/kafka"))
     assert folder.is_dir(), f"{folder} is missing: run `make kafka`"
