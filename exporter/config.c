@@ -266,8 +266,9 @@ static bool complete_source(const struct config *config, struct source_config *s
     for (const struct source_config *other = config->sources; other < source; other++) {
         if (strcmp(other->name, source->name) == 0) {
             error_set(error, ERROR_USAGE,
-                      "two sources are named \"%s\"; give each a name of its own (--kafka NAME=HOST:PORT)",
-                      source->name);
+                      "sources[%zu] and sources[%zu] are both named \"%s\"; give each a name of its own "
+                      "(\"name\", or --kafka NAME=HOST:PORT)",
+                      (size_t)(other - config->sources), (size_t)(source - config->sources), source->name);
             return false;
         }
     }

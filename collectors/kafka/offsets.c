@@ -109,10 +109,10 @@ static void take_answers(struct kafka_lister *lister, const struct place *places
             lister->take(&lister->poll->snapshot->partitions[places[i].partition], answer->offset);
             lister->answered++;
         } else {
-            kafka_poll_failed(lister->poll, lister->stage,
-                              answer->err != RD_KAFKA_RESP_ERR_NO_ERROR ? answer->err
-                                                                        : RD_KAFKA_RESP_ERR__BAD_MSG,
-                              "topic", topic_name(lister, &places[i]));
+            lister->failure =
+                answer->err != RD_KAFKA_RESP_ERR_NO_ERROR ? answer->err : RD_KAFKA_RESP_ERR__BAD_MSG;
+            kafka_poll_failed(lister->poll, lister->stage, lister->failure, "topic",
+                              topic_name(lister, &places[i]));
         }
     }
 }

@@ -72,7 +72,7 @@ static void test_flags(void **state)
     assert_string_equal(config.host, "");
     assert_int_equal(config.port, 0);
     assert_false(config_complete(&config, &error));
-    assert_non_null(strstr(error_text(&error), "two sources are named \"default\""));
+    assert_non_null(strstr(error_text(&error), "sources[0] and sources[2] are both named \"default\""));
     error_clear(&error);
     config_free(&config);
 }
