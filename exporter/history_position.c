@@ -60,13 +60,18 @@ uint32_t position_moves(const struct position_memory *memory)
     return (uint32_t)memory->moves_now + memory->moves_before;
 }
 
+static bool is_dated(const struct snap_position *position)
+{
+    return position->next_ts != UNKNOWN && position->next_ts != NO_RECORD;
+}
+
 bool position_unread(const struct position_memory *memory, const struct history *history,
                      const struct snap_partition *seen, const struct snap_position *position)
 {
     int64_t lag = position_lag(seen, position);
-    if (lag == UNKNOWN || lag == 0)
+    if (lag == UNKNOWN || lag == 0 || position->next_ts == NO_RECORD)
         return false;
-    if (lag > 2 || position->next_ts != UNKNOWN || memory->dated_here)
+    if (lag > 2 || is_dated(position) || memory->dated_here)
         return true;
     if (history->dates) /* the source dates what is there to be read: here nothing is */
         return false;
@@ -165,7 +170,7 @@ void position_begin(struct position_memory *memory, const struct surroundings *a
         .life = around->partition->life,
         .number = around->seen->number,
         .present = true,
-        .dated_here = position->next_ts != UNKNOWN,
+        .dated_here = is_dated(position),
         .rests_before_end = position_lag(around->seen, position) == 1,
     };
     memory->beyond_since = position->committed > around->seen->end ? now : UNKNOWN;
@@ -255,7 +260,7 @@ struct movement position_observe(struct position_memory *memory, const struct su
         memory->dated_here = false;
         memory->rests_before_end = position_lag(around->seen, position) == 1;
     }
-    memory->dated_here |= position->next_ts != UNKNOWN;
+    memory->dated_here |= is_dated(position);
     /* Without both ends nothing is known: what was unread before may be so still. */
     bool known = around->seen->end != UNKNOWN && around->seen->start != UNKNOWN;
     if (known && !position_unread(memory, history, around->seen, position))

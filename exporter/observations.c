@@ -113,7 +113,8 @@ static bool read_offset(struct snapshot *snapshot, uint32_t group, const json_t 
         snapshot_add_orphan(snapshot, group, text_of(name), partition);
         return true;
     }
-    position->next_ts = get_time(object, "next_ts");
+    position->next_ts =
+        json_is_true(json_object_get(object, "no_record")) ? NO_RECORD : get_time(object, "next_ts");
     position->commit_ts = get_time(object, "commit_ts");
     return true;
 }
@@ -262,7 +263,10 @@ static void add_offsets(struct buf *out, const struct snapshot *snapshot, const 
         add_name(out, snapshot->topics[sub->topic].name);
         buf_add_format(out, ",\"partition\":%d", snapshot->partitions[position->partition].number);
         add_count(out, "committed", position->committed);
-        add_time(out, "next_ts", position->next_ts);
+        if (position->next_ts == NO_RECORD)
+            buf_add_text(out, ",\"no_record\":true");
+        else
+            add_time(out, "next_ts", position->next_ts);
         add_time(out, "commit_ts", position->commit_ts);
         buf_add_char(out, '}');
     }

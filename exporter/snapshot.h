@@ -25,6 +25,9 @@
 
 #define UNKNOWN INT64_MIN
 
+/* Instead of a record's timestamp: the record was looked for, and there is none. */
+#define NO_RECORD (INT64_MIN + 1)
+
 enum { NO_INDEX = -1 };
 
 /* A partition that the source listed. */
@@ -74,9 +77,10 @@ struct snap_topic {
 struct snap_position {
     uint32_t partition; /* index into snapshot.partitions */
     int64_t committed;  /* offset of the next record that the group will read */
-    int64_t next_ts;   /* timestamp of the first record still there at or after it; UNKNOWN: not looked up, or
-                          nothing there to be read */
-    int64_t commit_ts; /* when it was committed */
+    int64_t next_ts;    /* timestamp of the first record still there at or after it; NO_RECORD: up to the end
+                           there are only markers of transactions, or what compaction took; UNKNOWN: not looked
+                           up, or it has no timestamp */
+    int64_t commit_ts;  /* when it was committed */
 };
 
 /* One group's positions on one topic. */

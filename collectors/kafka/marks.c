@@ -39,8 +39,16 @@ static bool has_records(const struct snap_partition *partition)
     return partition->start != UNKNOWN && partition->end != UNKNOWN && partition->start < partition->end;
 }
 
-/* Room for the marks of each partition in one array: first[i] is where those of partition i begin. There is
- * one more than there are positions with something unread, for the start. */
+/* Whether a transaction is open: its first record is at the last stable offset (KIP-98). */
+static bool has_open_transaction(const struct snap_partition *partition)
+{
+    return has_records(partition) && partition->last_stable != UNKNOWN &&
+           partition->last_stable >= partition->start && partition->last_stable < partition->end;
+}
+
+/* Room for the marks of each partition in one array: first[i] is where those of partition i begin. Beside the
+ * positions with something unread there is one for the start, where there are positions, and one for an open
+ * transaction. */
 static size_t *make_room(const struct snapshot *snapshot)
 {
     size_t *first = MEM_ARRAY((size_t)snapshot->partition_count + 1, size_t);
@@ -52,7 +60,7 @@ static size_t *make_room(const struct snapshot *snapshot)
         *count += first_unread(snapshot, position) != UNKNOWN;
     }
     for (uint32_t i = 0; i < snapshot->partition_count; i++)
-        first[i + 1] += first[i];
+        first[i + 1] += first[i] + has_open_transaction(&snapshot->partitions[i]);
     return first;
 }
 
@@ -80,9 +88,14 @@ static struct kafka_marks wanted_marks(const struct snapshot *snapshot)
     struct kafka_marks marks = {.first = make_room(snapshot), .partitions = snapshot->partition_count};
     marks.items = MEM_ARRAY(marks.first[marks.partitions], struct kafka_mark);
     size_t *used = MEM_ARRAY(marks.partitions, size_t);
-    for (uint32_t i = 0; i < marks.partitions; i++)
-        if (marks.first[i + 1] > marks.first[i] && has_records(&snapshot->partitions[i]))
-            marks.items[marks.first[i] + used[i]++].offset = snapshot->partitions[i].start;
+    for (uint32_t i = 0; i < marks.partitions; i++) {
+        const struct snap_partition *partition = &snapshot->partitions[i];
+        bool is_open = has_open_transaction(partition);
+        if (marks.first[i + 1] - marks.first[i] > is_open && has_records(partition))
+            marks.items[marks.first[i] + used[i]++].offset = partition->start;
+        if (is_open)
+            marks.items[marks.first[i] + used[i]++].offset = partition->last_stable;
+    }
     for (uint32_t i = 0; i < snapshot->position_count; i++) {
         uint32_t partition = snapshot->positions[i].partition;
         int64_t offset = first_unread(snapshot, &snapshot->positions[i]);
@@ -166,20 +179,33 @@ void kafka_marks_settle_end(struct kafka_marks *marks, uint32_t partition, int64
 
 /* --- into the snapshot --------------------------------------------------------------------------------- */
 
+/* UNKNOWN, NO_RECORD or the timestamp. */
 static int64_t timestamp_at(const struct kafka_marks *marks, uint32_t partition, int64_t offset)
 {
     const struct kafka_mark key = {.offset = offset};
     size_t first = marks->first[partition], count = marks->first[partition + 1] - first;
     const struct kafka_mark *mark =
         count == 0 ? NULL : bsearch(&key, &marks->items[first], count, sizeof key, offset_order);
-    return mark == NULL ? UNKNOWN : mark->timestamp;
+    if (mark == NULL)
+        return UNKNOWN;
+    return mark->state == KAFKA_MARK_NOTHING ? NO_RECORD : mark->timestamp;
+}
+
+static int64_t timestamp_or_unknown(const struct kafka_marks *marks, uint32_t partition, int64_t offset)
+{
+    int64_t timestamp = timestamp_at(marks, partition, offset);
+    return timestamp == NO_RECORD ? UNKNOWN : timestamp;
 }
 
 void kafka_marks_fill(const struct kafka_marks *marks, struct snapshot *snapshot)
 {
-    for (uint32_t i = 0; i < snapshot->partition_count; i++)
-        if (has_records(&snapshot->partitions[i]))
-            snapshot->partitions[i].start_ts = timestamp_at(marks, i, snapshot->partitions[i].start);
+    for (uint32_t i = 0; i < snapshot->partition_count; i++) {
+        struct snap_partition *partition = &snapshot->partitions[i];
+        if (has_records(partition))
+            partition->start_ts = timestamp_or_unknown(marks, i, partition->start);
+        if (has_open_transaction(partition))
+            partition->open_txn_since = timestamp_or_unknown(marks, i, partition->last_stable);
+    }
     for (uint32_t i = 0; i < snapshot->position_count; i++) {
         int64_t offset = first_unread(snapshot, &snapshot->positions[i]);
         if (offset != UNKNOWN)

@@ -9,8 +9,8 @@
 
 /*
  * The offsets whose records' timestamps are wanted: the first unread one of each position, the first one of
- * each partition on which there is a position. A record doesn't change, so what was found stays known for as
- * long as it is wanted. Nothing here speaks with Kafka.
+ * each partition on which there is a position, and the first one of the oldest open transaction. A record
+ * doesn't change, so what was found stays known for as long as it is wanted. Nothing here speaks with Kafka.
  */
 
 enum kafka_mark_state {
@@ -54,7 +54,7 @@ void kafka_marks_settle(struct kafka_marks *marks, uint32_t partition, int64_t o
 /* Reading from the first wanted mark on reached `end` without a record: there is none before it. */
 void kafka_marks_settle_end(struct kafka_marks *marks, uint32_t partition, int64_t end);
 
-/* Sets next_ts and start_ts in the snapshot that kafka_marks_follow() was given last. */
+/* Sets next_ts, start_ts and open_txn_since in the snapshot that kafka_marks_follow() was given last. */
 void kafka_marks_fill(const struct kafka_marks *marks, struct snapshot *snapshot);
 
 #endif

@@ -61,6 +61,7 @@ def test_an_open_transaction_holds_the_last_stable_offset(kafka):
         pass
     commit(kafka, "stable-reader", "stable", {0: 2})
     where = {"cluster": "default", "topic": "stable", "partition": "0"}
+    began = time.time()
     with transaction(kafka, "stable", {0: 3}, "stable-second"):
         with Daemon("--kafka", kafka.bootstrap) as daemon:
             page = daemon.page_when(
@@ -70,3 +71,32 @@ def test_an_open_transaction_holds_the_last_stable_offset(kafka):
             assert page.get_int(
                 "kafka_consumergroup_stable_lag", cluster="default", consumergroup="stable-reader", topic="stable"
             ) == 4
+            age = daemon.page_when(
+                lambda page: page.get_text("kafka_topic_partition_open_transaction_age_seconds", **where)
+            ).get_text("kafka_topic_partition_open_transaction_age_seconds", **where)
+            assert 0 <= float(age) <= time.time() - began + 1
+    with Daemon("--kafka", kafka.bootstrap) as daemon:
+        page = daemon.page_when(
+            lambda page: page.get_int("kafka_topic_partition_last_stable_offset", **where) == 10
+        )
+        assert page.get_text("kafka_topic_partition_open_transaction_age_seconds", **where) is None
+
+
+def test_a_trailing_marker_is_nothing_unread(kafka):
+    """A group has read every message of a transaction, and commits before the marker that ends it."""
+    kafka.create_topic("marked", 1)
+    with transaction(kafka, "marked", {0: 5}, "marked-first"):
+        pass
+    commit(kafka, "marked-done", "marked", {0: 5})
+    commit(kafka, "marked-undone", "marked", {0: 4})
+    time.sleep(2)
+
+    def age(page, group):
+        where = {"cluster": "default", "consumergroup": group, "topic": "marked", "partition": "0"}
+        text = page.get_text("kafka_consumergroup_lag_seconds", **where)
+        return None if text is None else float(text)
+
+    with Daemon("--kafka", kafka.bootstrap) as daemon:
+        page = daemon.page_when(lambda page: age(page, "marked-undone") is not None)
+        assert age(page, "marked-undone") >= 2
+        assert age(page, "marked-done") == 0

@@ -193,6 +193,33 @@ static void test_follows_topics_that_come_and_go(void **state)
     kafka_layout_free(&layout);
 }
 
+/* Nobody has committed on either partition; on one a transaction that began at offset 14 is open, and then
+ * ends. */
+static void test_wants_the_first_record_of_an_open_transaction(void **state)
+{
+    (void)state;
+    struct kafka_marks marks = {0};
+    struct snapshot *s = observed(10, 20, -1, -1);
+    s->partitions[0].last_stable = 14;
+    s->partitions[1].last_stable = 20;
+    kafka_marks_follow(&marks, s);
+    assert_int_equal(marks.count, 1);
+    assert_int_equal(kafka_marks_wanted(&marks, 0)->offset, 14);
+    kafka_marks_settle(&marks, 0, 14, 777);
+    kafka_marks_fill(&marks, s);
+    assert_int_equal(s->partitions[0].open_txn_since, 777);
+    assert_true(s->partitions[1].open_txn_since == UNKNOWN);
+    snapshot_free(&s);
+    s = observed(10, 21, -1, -1);
+    s->partitions[0].last_stable = 21;
+    kafka_marks_follow(&marks, s);
+    kafka_marks_fill(&marks, s);
+    assert_int_equal(marks.count, 0);
+    assert_true(s->partitions[0].open_txn_since == UNKNOWN);
+    snapshot_free(&s);
+    kafka_marks_free(&marks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +230,7 @@ int main(void)
         cmocka_unit_test(test_forgets_records_of_before_a_truncation),
         cmocka_unit_test(test_nothing_is_known_until_the_end_moves),
         cmocka_unit_test(test_follows_topics_that_come_and_go),
+        cmocka_unit_test(test_wants_the_first_record_of_an_open_transaction),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
