@@ -33,7 +33,7 @@ static struct overtaking overtaking_by_time(const struct scene *scene, int64_t r
     found.headroom_ms = retention_ms > lag_ms ? retention_ms - lag_ms : 0;
     found.horizon_ms =
         smaller(scene->rules->horizon_ms, (int64_t)(scene->rules->horizon_share * (double)retention_ms));
-    if (mark->lag_ms == UNKNOWN || elapsed < look_back_ms)
+    if (mark->lag_ms == UNKNOWN || elapsed < scene_pace(scene, look_back_ms))
         return found;
     double growth = (double)(lag_ms - mark->lag_ms) / (double)elapsed;
     if (growth > standing_still)
@@ -49,7 +49,7 @@ static struct overtaking overtaking_by_size(const struct scene *scene, const str
     struct overtaking found = {UNKNOWN, UNKNOWN, UNKNOWN};
     double written = partition->rate / 1000; /* a millisecond */
     int64_t elapsed = scene->now - memory->marks[0].time;
-    if (!partition->start_moved || written <= 0 || elapsed < look_back_ms)
+    if (!partition->start_moved || written <= 0 || elapsed < scene_pace(scene, look_back_ms))
         return found;
     double distance = memory->committed > seen->start ? (double)(memory->committed - seen->start) : 0;
     double held = (double)(seen->end - seen->start) / written;
@@ -89,7 +89,7 @@ static int64_t catchup(const struct scene *scene, const struct position_memory *
     int64_t elapsed = scene->now - mark->time;
     if (lag == 0)
         return 0;
-    if (elapsed < look_back_ms)
+    if (elapsed < scene_pace(scene, look_back_ms))
         return UNKNOWN;
     double read = (double)(memory->committed - mark->committed) / (double)elapsed;
     double closing = read - partition->rate / 1000;
@@ -105,13 +105,14 @@ static int64_t exposed(const struct snap_topic *topic, int64_t lag, int64_t lag_
     return lag == UNKNOWN || lag_ms == UNKNOWN || lag_ms < safe ? 0 : lag;
 }
 
-static void note_risks(struct gist *gist, const struct snap_topic *topic,
+static void note_risks(struct scene *scene, const struct snap_topic *topic,
                        const struct position_memory *memory, const struct overtaking *ahead,
                        struct place place)
 {
     /* A reader that is a moment behind is no news to the cleaner, which works on closed segments. */
     static const int64_t current_ms = 90 * 1000;
-    int64_t safe = topic->config.min_compaction_lag_ms;
+    struct gist *gist = &scene->gist;
+    int64_t safe = topic->config.min_compaction_lag_ms, behind = scene_pace(scene, current_ms);
     bool compacted = topic->config.cleanup_policy == CLEANUP_COMPACT ||
                      topic->config.cleanup_policy == CLEANUP_COMPACT_DELETE;
     if (ahead->overtake_ms != UNKNOWN && ahead->overtake_ms <= ahead->horizon_ms &&
@@ -119,7 +120,7 @@ static void note_risks(struct gist *gist, const struct snap_topic *topic,
         gist->overtake_ms = ahead->overtake_ms;
         gist->overtaken = place;
     }
-    if (compacted && memory->steady_ms >= (safe > current_ms ? safe : current_ms))
+    if (compacted && memory->steady_ms >= (safe > behind ? safe : behind))
         gist->compacted = place;
 }
 
@@ -143,7 +144,7 @@ void forecast_subscription(struct scene *scene, uint32_t s)
             overtaking(scene, topic, &memory->positions[at], ends, &scene->snapshot->partitions[partition]);
         keep_smaller(&sub->headroom_ms, ahead.headroom_ms);
         keep_smaller(&sub->overtake_ms, ahead.overtake_ms);
-        note_risks(&scene->gist, topic, &memory->positions[at], &ahead, (struct place){s, p});
+        note_risks(scene, topic, &memory->positions[at], &ahead, (struct place){s, p});
         int64_t caught_up = catchup(scene, &memory->positions[at], ends, position->lag);
         converging &= caught_up != UNKNOWN;
         latest = caught_up > latest ? caught_up : latest;

@@ -212,7 +212,7 @@ static void rule_falling_behind(struct scene *scene)
 
 static void rule_skewed(struct scene *scene)
 {
-    static const int64_t behind_ms = 45 * 1000, current_ms = 22 * 1000;
+    int64_t behind_ms = scene_pace(scene, 45 * 1000), current_ms = scene_pace(scene, 22 * 1000);
     bool cause = false;
     int64_t where_s = NO_INDEX, where_p = NO_INDEX;
     for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
@@ -250,7 +250,7 @@ static void rule_retention_risk(struct scene *scene)
 {
     static const int64_t lasting_ms = 4 * 60 * 1000;
     struct place place = scene->gist.overtaken;
-    if (held(scene, CONDITION_RETENTION_RISK, place.position != NO_INDEX, lasting_ms))
+    if (held(scene, CONDITION_RETENTION_RISK, place.position != NO_INDEX, scene_pace(scene, lasting_ms)))
         found(scene, CONDITION_RETENTION_RISK, place.subscription, place.position,
               scene->memory->since[CONDITION_RETENTION_RISK]);
 }
@@ -306,7 +306,7 @@ static void rule_compaction_risk(struct scene *scene)
 {
     static const int64_t lasting_ms = 60 * 1000;
     struct place place = scene->gist.compacted;
-    if (held(scene, CONDITION_COMPACTION_RISK, place.position != NO_INDEX, lasting_ms))
+    if (held(scene, CONDITION_COMPACTION_RISK, place.position != NO_INDEX, scene_pace(scene, lasting_ms)))
         found(scene, CONDITION_COMPACTION_RISK, place.subscription, place.position,
               scene->memory->since[CONDITION_COMPACTION_RISK]);
 }
@@ -336,7 +336,7 @@ static void rule_idle_members(struct scene *scene)
                 .partitions;
     if (idle == UNKNOWN && scene->memory->members != UNKNOWN && partitions > 0)
         idle = scene->memory->members - partitions;
-    if (held(scene, CONDITION_IDLE_MEMBERS, idle > 0, lasting_ms))
+    if (held(scene, CONDITION_IDLE_MEMBERS, idle > 0, scene_pace(scene, lasting_ms)))
         found(scene, CONDITION_IDLE_MEMBERS, NO_INDEX, NO_INDEX,
               scene->memory->since[CONDITION_IDLE_MEMBERS]);
 }

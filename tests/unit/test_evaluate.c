@@ -297,6 +297,26 @@ static void test_retention(void **state)
     assert_int_equal(w->findings->subscriptions[0].lost_total, 100);
 }
 
+/* There is a member too many: that is said after two minutes, and sooner to who has a shorter objective. */
+static void test_a_short_objective_hastens(void **state)
+{
+    struct world *w = *state;
+    w->members = PARTITIONS + 1;
+    pass(w, 120, 10);
+    assert_false(is(w, CONDITION_IDLE_MEMBERS));
+    pass(w, 15, 10);
+    assert_true(is(w, CONDITION_IDLE_MEMBERS));
+    w->members = PARTITIONS;
+    pass(w, 15, 10);
+    assert_false(is(w, CONDITION_IDLE_MEMBERS));
+    w->members = PARTITIONS + 1;
+    w->rules.objective_ms /= 5;
+    pass(w, 15, 10);
+    assert_false(is(w, CONDITION_IDLE_MEMBERS));
+    pass(w, 30, 10);
+    assert_true(is(w, CONDITION_IDLE_MEMBERS));
+}
+
 /* Somebody sets an empty group's offsets to the end: what was never read is counted as skipped. Set back, it
  * replays until it is current again. */
 static void test_reset(void **state)
@@ -382,6 +402,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rebalances, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deploy, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_retention, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_short_objective_hastens, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reset, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_topic_made_again, set_up, tear_down),
         cmocka_unit_test(test_rules),
