@@ -45,8 +45,31 @@ static int complain(const char *command, struct error *error)
 
 /* What the command line of `serve` and `demo` says besides the configuration. */
 struct options {
+    const char *const *refused; /* flags that the command hasn't, without their dashes; ends with NULL */
     bool once, help;
+    bool listen; /* where to listen was said */
 };
+
+/* Whether the argument is "--flag" or "--flag=value". */
+static bool is_flag(const char *argument, const char *flag)
+{
+    size_t length = strlen(flag);
+    return strncmp(argument, "--", 2) == 0 && strncmp(argument + 2, flag, length) == 0 &&
+           (argument[2 + length] == '\0' || argument[2 + length] == '=');
+}
+
+static bool is_refused(const char *argument, const struct options *options)
+{
+    for (const char *const *flag = options->refused; *flag != NULL; flag++)
+        if (is_flag(argument, *flag))
+            return true;
+    return false;
+}
+
+static void refuse_flag(const char *argument, struct error *error)
+{
+    error_set(error, ERROR_USAGE, "%s: there is no such flag; --help lists them", argument);
+}
 
 /* The value of the flag at argv[*i], which is "--flag=value" or "--flag value"; moves *i on. */
 static const char *flag_value(int argc, char **argv, int *i, struct error *error)
@@ -71,7 +94,7 @@ static bool take_flag(struct config *config, const char *argument, const char *v
     bool taken = config_set_flag(config, flag, value, error);
     free(flag);
     if (!taken && error->code == ERROR_NOT_FOUND)
-        error_set(error, ERROR_USAGE, "%s: there is no such flag; --help lists them", argument);
+        refuse_flag(argument, error);
     return taken;
 }
 
@@ -81,7 +104,10 @@ static bool parse_flags(int argc, char **argv, bool file_pass, struct config *co
 {
     for (int i = 1; i < argc; i++) {
         const char *argument = argv[i];
-        if (strcmp(argument, "--once") == 0) {
+        if (is_refused(argument, options)) {
+            refuse_flag(argument, error);
+            return false;
+        } else if (strcmp(argument, "--once") == 0) {
             options->once = true;
         } else if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
             options->help = true;
@@ -92,7 +118,8 @@ static bool parse_flags(int argc, char **argv, bool file_pass, struct config *co
             return false;
         } else {
             const char *value = flag_value(argc, argv, &i, error);
-            bool file = strncmp(argument, "--config", 8) == 0 && (argument[8] == '\0' || argument[8] == '=');
+            bool file = is_flag(argument, "config");
+            options->listen |= is_flag(argument, "listen");
             if (value == NULL || (file == file_pass && !take_flag(config, argument, value, error)))
                 return false;
         }
@@ -127,14 +154,12 @@ static void log_listening(const struct config *config, uint16_t port)
                          log_text("version", TIDEMARK_VERSION)));
 }
 
-/* Ends the service; where a source still hangs, the process ends without waiting for it. */
-static void stop_service(struct service **service)
+/* Where a source still hangs, its thread uses what would be freed now: the process ends without waiting. */
+static void end_at_once(int code)
 {
-    if (!service_stop(service)) {
-        log_event(LOG_LEVEL_WARN, "ended without waiting for a source that doesn't answer", LOG_NO_FIELDS);
-        fflush(stdout);
-        _exit(EXIT_DONE);
-    }
+    log_event(LOG_LEVEL_WARN, "ended without waiting for a source that doesn't answer", LOG_NO_FIELDS);
+    fflush(stdout);
+    _exit(code);
 }
 
 /* Serves until a signal comes. */
@@ -176,7 +201,8 @@ static int serve(const struct config *config, bool once)
     } else if (!serve_until_signal(config, service, &ending, &error)) {
         code = complain_about_start(&error);
     }
-    stop_service(&service);
+    if (!service_stop(&service))
+        end_at_once(code);
     return code;
 }
 
@@ -196,8 +222,9 @@ static const char serve_help[] =
 
 static int serve_command(int argc, char **argv)
 {
+    static const char *const refused[] = {NULL};
     struct error error = {0};
-    struct options options = {0};
+    struct options options = {.refused = refused};
     struct config config = config_default();
     int code = EXIT_DONE;
     if (!parse(argc, argv, &config, &options, &error) || (!options.help && !config_complete(&config, &error)))
@@ -214,8 +241,12 @@ static int serve_command(int argc, char **argv)
 
 static const char demo_help[] =
     "tidemark demo: a log store in which typical failures happen, and the daemon on top\n\n"
-    "  --listen ADDRESS:PORT   where to serve (default 127.0.0.1:9308, or a free port where that is "
-    "taken)\n\n"
+    "  --listen ADDRESS:PORT      where to serve (default 127.0.0.1:9308, or a free port where that is "
+    "taken)\n"
+    "  --poll-interval DURATION   how often to look (default 1s)\n"
+    "  --rule NAME=VALUE          a number that the conditions depend on; those of the demo are short\n"
+    "  --cluster-label NAME       name of the label `cluster`\n"
+    "  --log-format logfmt|json\n\n"
     "Example: tidemark demo --listen 127.0.0.1:9400\n";
 
 static const char demo_listen[] = "127.0.0.1:9308";
@@ -230,12 +261,14 @@ static bool configure_demo(struct config *config, struct error *error)
     return done;
 }
 
-/* Where the default port is taken, a free one does: the demo prints it anyway. */
-static bool start_anywhere(struct config *config, struct service *service, struct error *error)
+/* Where the default port is taken, a free one does: the demo prints it anyway. One that was asked for has to
+ * be had. */
+static bool start_listening(struct config *config, bool asked_for, struct service *service,
+                            struct error *error)
 {
     if (service_start(service, error))
         return true;
-    if (error->code != ERROR_UNAVAILABLE || config->port != 9308)
+    if (error->code != ERROR_UNAVAILABLE || asked_for)
         return false;
     printf("Port %u is taken, so here is another.\n", (unsigned)config->port);
     error_clear(error);
@@ -256,29 +289,33 @@ static void print_guide(const struct config *config, const struct service *servi
     free(address);
 }
 
-static int run_demo(struct config *config, const struct demo *demo, const sigset_t *ending)
+/* Serves the demo's store until a signal comes. False: a source still hangs, and the process has to end at
+ * once. */
+static bool run_demo(struct config *config, const struct options *options, const struct demo *demo,
+                     const sigset_t *ending, int *code)
 {
     struct error error = {0};
     struct service_environment around = environment();
     config_add_source(config, "logstore", "demo", demo_folder(demo));
     struct service *service = config_complete(config, &error) ? service_new(config, &around, &error) : NULL;
-    int code = EXIT_DONE;
-    if (service != NULL && start_anywhere(config, service, &error)) {
+    if (service != NULL && start_listening(config, options->listen, service, &error)) {
         print_guide(config, service);
         int caught;
         while (sigwait(ending, &caught) != 0)
             ;
     } else {
-        code = complain("demo", &error);
+        error.code = ERROR_USAGE; /* as of serve: what can't be had from the start is wrong use */
+        *code = complain("demo", &error);
     }
-    stop_service(&service);
-    return code;
+    return service_stop(&service);
 }
 
 static int demo_command(int argc, char **argv)
 {
+    /* The demo has a store and a configuration of its own, and goes on. */
+    static const char *const refused[] = {"kafka", "logstore", "config", "timeout", "once", NULL};
     struct error error = {0};
-    struct options options = {0};
+    struct options options = {.refused = refused};
     struct config config = config_default();
     if (!configure_demo(&config, &error) || !parse(argc, argv, &config, &options, &error)) {
         config_free(&config);
@@ -292,8 +329,14 @@ static int demo_command(int argc, char **argv)
          * the demo, before there is a thread, since it makes processes. */
         sigset_t ending = block_signals();
         struct demo *demo = demo_start(&error);
-        code = demo != NULL ? run_demo(&config, demo, &ending) : complain("demo", &error);
+        bool ended = true;
+        if (demo != NULL)
+            ended = run_demo(&config, &options, demo, &ending, &code);
+        else
+            code = complain("demo", &error);
         demo_stop(&demo);
+        if (!ended)
+            end_at_once(code);
     }
     config_free(&config);
     return code;

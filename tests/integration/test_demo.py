@@ -12,7 +12,7 @@ import pytest
 
 import exposition
 import processes
-from daemon import PROGRAM
+from daemon import PROGRAM, run
 
 GROUPS = {"billing", "search-index", "mailer", "reports", "audit"}
 
@@ -99,6 +99,22 @@ def test_kill_9_ends_the_children_too(tmp_path):
         children = demo.children()
         demo.stop(signal.SIGKILL)
         processes.wait_until(lambda: not alive(children), 10, "the end of the children")
+
+
+@pytest.mark.parametrize("flag", ["--kafka=127.0.0.1:9092", "--logstore=/tmp", "--config=x.json", "--timeout=1s", "--once"])
+def test_flags_of_serve_that_would_do_nothing_are_refused(flag):
+    """The demo watches its own store, so a user who names another one is told instead of misled."""
+    code, output, errors = run("demo", flag)
+    assert (code, output) == (2, b"")
+    assert flag in errors and "--help" in errors
+
+
+def test_an_address_that_was_asked_for_has_to_be_had(tmp_path):
+    """Somebody else listens where the user wants the demo."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        with Demo(tmp_path, "--listen", f"127.0.0.1:{taken.getsockname()[1]}") as demo:
+            assert demo.process.wait(20) == 2
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_ends_once_without_waiting_for_the_source():
