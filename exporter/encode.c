@@ -169,7 +169,7 @@ static void add_label(struct page *page, const char *name, struct str value)
 static void begin_source_series(struct page *page, const struct source_view *source)
 {
     begin_series(page);
-    add_label(page, page->facts.cluster_label, str_of(source->status.cluster));
+    add_label(page, page->facts.program->cluster_label, str_of(source->status.cluster));
 }
 
 static void begin_group_series(struct page *page, const struct source_view *source, uint32_t group)
@@ -212,8 +212,8 @@ static void render_build(struct page *page, union measure measure, const struct 
 {
     (void)source, (void)item;
     begin_series(page);
-    add_label(page, "version", str_of(page->facts.version));
-    add_label(page, "librdkafka_version", str_of(page->facts.librdkafka_version));
+    add_label(page, "version", str_of(page->facts.program->version));
+    add_label(page, "librdkafka_version", str_of(page->facts.program->librdkafka_version));
     add_sample(page, CLOSED, measure.build(&(struct build_subject){&page->facts}));
 }
 

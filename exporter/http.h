@@ -2,6 +2,7 @@
 #define TIDEMARK_HTTP_H
 
 #include "exporter/base/error.h"
+#include "exporter/measure.h"
 #include "exporter/publish.h"
 
 #include <stdint.h>
@@ -12,13 +13,12 @@ struct http;
 struct http_config {
     const char *host; /* address or name to listen on; NULL or "": every address */
     uint16_t port;    /* 0: one that is free */
-    const char *version, *librdkafka_version;
-    const char *cluster_label; /* name of the label `cluster` */
+    const struct program_facts *program;
 };
 
-/* Starts to listen and to serve what `publish` holds, in threads of its own. The texts and `publish` outlive
- * the server. NULL: ERROR_UNAVAILABLE when the port is in use, ERROR_DENIED when it may not be had,
- * ERROR_USAGE when the address is none of this machine. */
+/* Starts to listen and to serve what `publish` holds, in threads of its own. What the configuration points to
+ * and `publish` outlive the server. NULL: ERROR_UNAVAILABLE when the port is in use, ERROR_DENIED when it may
+ * not be had, ERROR_USAGE when the address is none of this machine. */
 struct http *http_start(const struct http_config *config, struct publish *publish, struct error *error);
 
 /* The port that it listens on. */

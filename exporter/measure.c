@@ -1,6 +1,12 @@
 #include "exporter/measure.h"
 
+#include "exporter/base/clock.h"
 #include "exporter/metrics.h"
+
+struct page_facts page_facts_now(const struct program_facts *program)
+{
+    return (struct page_facts){.now = clock_wall_ms(), .process = process_read(), .program = program};
+}
 
 /* In the order of metrics.def. Where the value is a fact without a number, it is 1. */
 
@@ -321,7 +327,7 @@ int64_t measure_lag_seconds(const struct position_subject *subject)
 
 int64_t measure_build_info(const struct build_subject *subject)
 {
-    return subject->facts->version != NULL ? 1 : UNKNOWN;
+    return subject->facts->program->version != NULL ? 1 : UNKNOWN;
 }
 
 int64_t measure_page_timestamp(const struct process_subject *subject)

@@ -12,13 +12,21 @@
  * the declared unit, or UNKNOWN: then there is no series. Pure, any thread.
  */
 
+/* What stays the same as long as the program runs. The texts outlive every page. */
+struct program_facts {
+    const char *version, *librdkafka_version;
+    const char *cluster_label; /* name of the label `cluster` */
+};
+
 /* What a page says that no source does. */
 struct page_facts {
     int64_t now; /* milliseconds since 1970 */
     struct process_stats process;
-    const char *version, *librdkafka_version;
-    const char *cluster_label; /* name of the label `cluster` */
+    const struct program_facts *program;
 };
+
+/* The facts of a page that is made now: asks the clock and the operating system. */
+struct page_facts page_facts_now(const struct program_facts *program);
 
 struct process_subject {
     const struct page_facts *facts;

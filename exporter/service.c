@@ -13,6 +13,7 @@
 struct service {
     const struct config *config;
     const struct service_environment *environment;
+    struct program_facts program;
     struct publish *publish;
     struct poller **pollers; /* as many as there are sources; NULL where none was made */
     struct http *http;
@@ -73,6 +74,11 @@ struct service *service_new(const struct config *config, const struct service_en
     struct service *service = MEM_NEW(struct service);
     service->config = config;
     service->environment = environment;
+    service->program = (struct program_facts){
+        .version = environment->version,
+        .librdkafka_version = environment->librdkafka_version,
+        .cluster_label = config->cluster_label,
+    };
     service->pollers = MEM_ARRAY(config->source_count, struct poller *);
     if (!open_sources(service, error))
         free_service(&service);
@@ -85,9 +91,7 @@ bool service_start(struct service *service, struct error *error)
     struct http_config http = {
         .host = config->host,
         .port = config->port,
-        .version = service->environment->version,
-        .librdkafka_version = service->environment->librdkafka_version,
-        .cluster_label = config->cluster_label,
+        .program = &service->program,
     };
     service->http = http_start(&http, service->publish, error);
     if (service->http == NULL)
@@ -105,13 +109,7 @@ uint16_t service_port(const struct service *service)
 
 static bool print_page(struct service *service, FILE *out, struct error *error)
 {
-    struct page_facts facts = {
-        .now = clock_wall_ms(),
-        .process = process_read(),
-        .version = service->environment->version,
-        .librdkafka_version = service->environment->librdkafka_version,
-        .cluster_label = service->config->cluster_label,
-    };
+    struct page_facts facts = page_facts_now(&service->program);
     struct page *page = page_new(publish_view(service->publish), &facts);
     struct buf piece = buf_make(PIECE_LIMIT);
     bool more = true, written = true;

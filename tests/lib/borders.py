@@ -30,7 +30,7 @@ BORDERS = [
     ("exporter/measure*",         f"{BASE} {JUDGED} exporter/publish.h exporter/process.h exporter/metrics*"),
     ("exporter/encode*",          f"{BASE} {JUDGED} exporter/publish.h exporter/measure.h exporter/metrics* exporter/encode*"),
     ("exporter/html*",            f"{BASE} {JUDGED} exporter/publish.h"),
-    ("exporter/http*",            f"{BASE} exporter/publish.h exporter/encode.h exporter/html.h exporter/web* exporter/http*"),
+    ("exporter/http*",            f"{BASE} exporter/publish.h exporter/measure.h exporter/encode.h exporter/html.h exporter/*json.h exporter/web* exporter/http*"),
     ("exporter/web/*",            f"{BASE} exporter/web/*"),
     ("exporter/config*",          f"{BASE} collectors/collector.h exporter/rules.h exporter/config*"),
     ("exporter/demo*",            f"{BASE} exporter/* logstore/logstore.h"),

@@ -10,12 +10,16 @@
 
 #include <string.h>
 
-static const struct page_facts facts = {
-    .now = 1764000000123,
-    .process = {UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN},
+static const struct program_facts program = {
     .version = "1.2.3",
     .librdkafka_version = "2.0.2",
     .cluster_label = "cluster",
+};
+
+static const struct page_facts facts = {
+    .now = 1764000000123,
+    .process = {UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN},
+    .program = &program,
 };
 
 static struct source_status status_of(const char *cluster)

@@ -1,0 +1,74 @@
+#include "exporter/http_answer.h"
+
+#include <string.h>
+
+/* What every answer has: nobody may guess another type, show it in a frame, or keep it. */
+static const struct header {
+    const char *name, *value;
+} common_headers[] = {
+    {"X-Content-Type-Options", "nosniff"},
+    {"X-Frame-Options", "DENY"},
+    {"Referrer-Policy", "no-referrer"},
+    {MHD_HTTP_HEADER_CACHE_CONTROL, "no-store"},
+};
+
+/* Nothing from elsewhere, no script that is not the page's own. */
+static const struct header html_headers[] = {
+    {"Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
+                                "form-action 'none'; frame-ancestors 'none'"},
+};
+
+static bool add_headers(struct MHD_Response *response, const struct header *headers, size_t count)
+{
+    bool added = true;
+    for (size_t i = 0; i < count && added; i++)
+        added = MHD_add_response_header(response, headers[i].name, headers[i].value) == MHD_YES;
+    return added;
+}
+
+enum MHD_Result answer_response(const struct request *request, unsigned status, const char *type,
+                                struct MHD_Response *response)
+{
+    if (response == NULL)
+        return MHD_NO;
+    bool ready = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
+                 add_headers(response, common_headers, sizeof common_headers / sizeof *common_headers);
+    if (strcmp(type, TYPE_HTML) == 0)
+        ready = ready && add_headers(response, html_headers, sizeof html_headers / sizeof *html_headers);
+    enum MHD_Result result = ready ? MHD_queue_response(request->connection, status, response) : MHD_NO;
+    MHD_destroy_response(response);
+    return result;
+}
+
+static struct MHD_Response *text_response(const char *text)
+{
+    return MHD_create_response_from_buffer(strlen(text), (void *)(uintptr_t)text, MHD_RESPMEM_PERSISTENT);
+}
+
+enum MHD_Result answer_text(const struct request *request, unsigned status, const char *text)
+{
+    return answer_response(request, status, TYPE_TEXT, text_response(text));
+}
+
+enum MHD_Result answer_text_allowing(const struct request *request, const char *text, const char *methods)
+{
+    struct MHD_Response *response = text_response(text);
+    if (response != NULL && MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, methods) != MHD_YES) {
+        MHD_destroy_response(response);
+        return MHD_NO;
+    }
+    return answer_response(request, MHD_HTTP_METHOD_NOT_ALLOWED, TYPE_TEXT, response);
+}
+
+enum MHD_Result answer_buf(const struct request *request, unsigned status, const char *type, struct buf *buf)
+{
+    if (!buf_ok(buf)) {
+        buf_free(buf);
+        return answer_text(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "the answer is too large\n");
+    }
+    struct MHD_Response *response =
+        MHD_create_response_from_buffer(buf->length, buf->bytes, MHD_RESPMEM_MUST_FREE);
+    if (response == NULL)
+        buf_free(buf);
+    return answer_response(request, status, type, response);
+}

@@ -1,0 +1,19 @@
+#ifndef TIDEMARK_HTTP_ROUTES_H
+#define TIDEMARK_HTTP_ROUTES_H
+
+#include "exporter/http_server.h"
+
+/* Answers by the table of routes: 404 for a path that is not in it, 405 for a method that the path does not
+ * take, both in plain words. `request->rest` is set here. */
+enum MHD_Result route_request(struct request *request, const char *method);
+
+/* What the routes lead to, by file. */
+
+/* http_metrics.c */
+answer_request answer_metrics;
+
+/* http_pages.c */
+answer_request answer_screen;
+answer_request answer_health;
+
+#endif

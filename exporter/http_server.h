@@ -1,0 +1,30 @@
+#ifndef TIDEMARK_HTTP_SERVER_H
+#define TIDEMARK_HTTP_SERVER_H
+
+#include "exporter/http.h"
+
+#include <microhttpd.h>
+
+/* What the files of the HTTP server share: none but them includes this. */
+
+enum { HTTP_PIECE = 256 * 1024 }; /* bytes of a page that are rendered and sent at a time */
+
+struct http {
+    struct http_config config;
+    struct publish *publish;
+    struct MHD_Daemon *daemon;
+    uint16_t port;
+};
+
+/* A request whose header has been read. Valid until it is answered. */
+struct request {
+    struct http *http;
+    struct MHD_Connection *connection;
+    const char *path; /* decoded, without the query */
+    const char *rest; /* what follows the route's path, for a route that takes a whole folder; else "" */
+};
+
+/* What answers the requests of a route, in one of the server's threads: it waits for nothing. */
+typedef enum MHD_Result answer_request(const struct request *request);
+
+#endif
