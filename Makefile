@@ -6,7 +6,7 @@
 #   make test-kafka-versions   the tests that need a broker, against older Kafkas
 #   make check    formatting, static analysis, borders between folders, generated docs up to date
 #   make bench    the measurements, as ratios against something in the same run
-#   make docs     regenerate the parts of README.md that derive from the code
+#   make docs     regenerate what in README.md and examples/ derives from the code
 #   make format   format the sources in place
 #   make setup    install the packages that building and running need
 #   make install  install the log store's library (PREFIX=/usr/local, DESTDIR=)
@@ -33,9 +33,10 @@ endif
 
 # --- packages (Debian) -------------------------------------------------------------------------------------
 
-PACKAGES_BUILD := gcc libc6-dev pkg-config librdkafka-dev libmicrohttpd-dev libjansson-dev
+PACKAGES_BUILD := gcc libc6-dev pkg-config librdkafka-dev libmicrohttpd-dev libjansson-dev libyaml-dev
 PACKAGES_CHECK := libsqlite3-dev clang clang-format clang-tidy cppcheck shellcheck
 PACKAGES_TEST  := libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-prometheus-client python3-confluent-kafka \
+                  python3-jsonschema python3-yaml \
                   prometheus default-jre-headless maven curl
 PACKAGES_BENCH := nginx-light libsqlite3-dev
 
@@ -75,7 +76,7 @@ objects    = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 UNIT_PROGRAMS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT))
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(BENCHES))
 
-LIBRARIES  = rdkafka libmicrohttpd jansson
+LIBRARIES  = rdkafka libmicrohttpd jansson yaml-0.1
 WARNINGS  := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR),-Werror)
 SANITIZERS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 COMPILE    = $(CC) -std=c11 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(WARNINGS) $(SANITIZERS) -pthread -fPIC $(CFLAGS)

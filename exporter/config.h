@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the daemon is told to do, by a JSON file and by flags. Start with config_default(), end with
+/* What the daemon is told to do, by a file (JSON or YAML) and by flags. Start with config_default(), end with
  * config_free(). Errors are ERROR_USAGE: one line that names the place and the remedy. One thread. */
 struct config {
     char *host;          /* owned; address to listen on, "" for all */
@@ -29,10 +29,10 @@ struct config config_default(void);
 
 void config_free(struct config *config);
 
-/* Takes in a JSON file. */
+/* Takes in a file: YAML if its name ends in .yaml or .yml, else JSON. */
 bool config_read_file(struct config *config, const char *path, struct error *error);
 
-/* The same for JSON in memory; `name` stands for the file in errors. */
+/* The same for a text in memory; `name` stands for the file, in errors too. */
 bool config_read_text(struct config *config, const char *name, const char *text, size_t length,
                       struct error *error);
 

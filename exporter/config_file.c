@@ -1,8 +1,10 @@
-#include "exporter/config.h"
+#include "exporter/config_file.h"
 
 #include "exporter/base/buf.h"
 #include "exporter/base/duration.h"
 #include "exporter/base/mem.h"
+#include "exporter/config.h"
+#include "exporter/config_yaml.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -14,41 +16,48 @@
 /*
  * A configuration file is read by tables: an object has keys, a key has a function that takes its value. The
  * reader carries the path to the value under way, such as sources[1].topics.include[0], for the errors.
+ * JSON and YAML become the same tree, so there is one validation, and config_schema.c makes a JSON Schema of
+ * the same tables.
  */
 
 enum { FILE_LIMIT = 16 * 1024 * 1024, PATH_LIMIT = FILE_LIMIT };
 
-struct reader {
+struct config_reader {
     struct config *config;
     const char *name; /* of the file */
+    struct str text;  /* of the whole file, to find the line of a mistake */
     struct buf path;
     struct error *error;
 };
 
-/* What takes a value: `target` is what the object under way fills. */
-typedef bool read_value(struct reader *reader, json_t *value, void *target);
-
-struct key {
-    const char *name;
-    read_value *read;
-};
-
 /* --- errors -------------------------------------------------------------------------------------------- */
 
-/* Puts file and path in front of the error that is there. Always false. */
-static bool fail_with_error(struct reader *reader)
+/* A text that is quoted may have line breaks, which a complaint in one line must not. */
+static void make_one_line(char *text)
 {
+    for (; text != NULL && *text != '\0'; text++)
+        if ((unsigned char)*text < ' ')
+            *text = ' ';
+}
+
+/* Puts file, line and path in front of the error that is there. Always false. */
+static bool fail_with_error(struct config_reader *reader)
+{
+    make_one_line(reader->error->text);
     int length = reader->path.length > INT32_MAX ? INT32_MAX : (int)reader->path.length;
     if (length > 0)
-        error_wrap(reader->error, "%s: %.*s", reader->name, length, reader->path.bytes);
+        error_wrap(reader->error, "%.*s", length, reader->path.bytes);
+    size_t line = config_yaml_line(reader->text.bytes, reader->text.length, buf_str(&reader->path));
+    if (line > 0)
+        error_wrap(reader->error, "%s:%zu", reader->name, line);
     else
         error_wrap(reader->error, "%s", reader->name);
     return false;
 }
 
-static bool fail(struct reader *reader, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static bool fail(struct config_reader *reader, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
-static bool fail(struct reader *reader, const char *format, ...)
+static bool fail(struct config_reader *reader, const char *format, ...)
 {
     struct buf text = buf_make(PATH_LIMIT);
     va_list arguments;
@@ -104,24 +113,20 @@ static size_t distance(const char *a, const char *b)
     return row[length];
 }
 
-static bool fail_unknown_key(struct reader *reader, const struct key *keys)
+static bool fail_unknown_key(struct config_reader *reader, const struct config_key *keys, const char *name)
 {
-    const char *dot = memrchr(reader->path.bytes, '.', reader->path.length);
-    const char *start = dot != NULL ? dot + 1 : reader->path.bytes;
-    char *name =
-        mem_copy_str((struct str){start, reader->path.length - (size_t)(start - reader->path.bytes)});
-    const struct key *nearest = keys;
-    for (const struct key *key = keys; key->name != NULL; key++)
+    const struct config_key *nearest = keys;
+    for (const struct config_key *key = keys; key->name != NULL; key++)
         if (distance(name, key->name) < distance(name, nearest->name))
             nearest = key;
-    free(name);
     return fail(reader, "unknown key; the nearest that there is: \"%s\"", nearest->name);
 }
 
 /* --- shapes -------------------------------------------------------------------------------------------- */
 
 /* Reads an object by its table of keys, which ends with a NULL name. */
-static bool read_object(struct reader *reader, json_t *value, const struct key *keys, void *target)
+static bool read_object(struct config_reader *reader, json_t *value, const struct config_key *keys,
+                        void *target)
 {
     if (!json_is_object(value))
         return fail(reader, "expected an object, {…}, not %s", type_name(value));
@@ -130,14 +135,12 @@ static bool read_object(struct reader *reader, json_t *value, const struct key *
     json_t *member;
     json_object_foreach(value, name, member)
     {
-        if (length > 0)
-            buf_add_char(&reader->path, '.');
-        buf_add_text(&reader->path, name);
-        const struct key *key = keys;
+        config_path_enter_key(&reader->path, name);
+        const struct config_key *key = keys;
         while (key->name != NULL && strcmp(key->name, name) != 0)
             key++;
         if (key->name == NULL)
-            return fail_unknown_key(reader, keys);
+            return fail_unknown_key(reader, keys, name);
         if (!key->read(reader, member, target))
             return false;
         reader->path.length = length;
@@ -146,7 +149,7 @@ static bool read_object(struct reader *reader, json_t *value, const struct key *
 }
 
 /* Reads each element of a list with `read`. */
-static bool read_list(struct reader *reader, json_t *value, read_value *read, void *target)
+static bool read_list(struct config_reader *reader, json_t *value, config_read *read, void *target)
 {
     if (!json_is_array(value))
         return fail(reader, "expected a list, […], not %s", type_name(value));
@@ -154,7 +157,7 @@ static bool read_list(struct reader *reader, json_t *value, read_value *read, vo
     json_t *element;
     json_array_foreach(value, i, element)
     {
-        buf_add_format(&reader->path, "[%zu]", i);
+        config_path_enter_index(&reader->path, i);
         if (!read(reader, element, target))
             return false;
         reader->path.length = length;
@@ -163,7 +166,7 @@ static bool read_list(struct reader *reader, json_t *value, read_value *read, vo
 }
 
 /* The text of a string; NULL with the error for anything else. */
-static const char *read_text(struct reader *reader, const json_t *value, const char *example)
+static const char *read_text(struct config_reader *reader, const json_t *value, const char *example)
 {
     if (json_is_string(value) && json_string_length(value) > 0)
         return json_string_value(value);
@@ -173,17 +176,19 @@ static const char *read_text(struct reader *reader, const json_t *value, const c
 }
 
 /* A text, number or truth value as text, to be freed; NULL with the error for anything else. */
-static char *read_scalar(struct reader *reader, const json_t *value)
+static char *read_scalar(struct config_reader *reader, const json_t *value)
 {
     if (json_is_string(value))
         return mem_copy_text(json_string_value(value));
-    char *text = json_is_number(value) || json_is_boolean(value) ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+    char *text = json_is_number(value) || json_is_boolean(value)
+                     ? json_dumps(value, JSON_ENCODE_ANY | JSON_REAL_PRECISION(15))
+                     : NULL;
     if (text == NULL)
         fail(reader, "expected a text or a number, not %s", type_name(value));
     return text;
 }
 
-static bool read_duration(struct reader *reader, const json_t *value, int64_t *ms)
+static bool read_duration(struct config_reader *reader, const json_t *value, int64_t *ms)
 {
     const char *text = read_text(reader, value, "15s");
     if (text == NULL)
@@ -194,7 +199,7 @@ static bool read_duration(struct reader *reader, const json_t *value, int64_t *m
 /* --- a source ------------------------------------------------------------------------------------------ */
 
 /* A key whose value is a text that takes the place of *text. */
-static bool read_new_text(struct reader *reader, const json_t *value, const char *example, char **text)
+static bool read_new_text(struct config_reader *reader, const json_t *value, const char *example, char **text)
 {
     const char *read = read_text(reader, value, example);
     if (read == NULL)
@@ -204,13 +209,13 @@ static bool read_new_text(struct reader *reader, const json_t *value, const char
     return true;
 }
 
-static bool read_name(struct reader *reader, json_t *value, void *source)
+static bool read_name(struct config_reader *reader, json_t *value, void *source)
 {
     return read_new_text(reader, value, "production", &((struct source_config *)source)->name);
 }
 
-static bool read_address(struct reader *reader, json_t *value, struct source_config *source, const char *kind,
-                         const char *example)
+static bool read_address(struct config_reader *reader, json_t *value, struct source_config *source,
+                         const char *kind, const char *example)
 {
     if (source->kind[0] != '\0')
         return fail(reader, "a source is one thing: this one has \"%s\" already", source->kind);
@@ -219,27 +224,27 @@ static bool read_address(struct reader *reader, json_t *value, struct source_con
     return read_new_text(reader, value, example, &source->address);
 }
 
-static bool read_kafka(struct reader *reader, json_t *value, void *source)
+static bool read_kafka(struct config_reader *reader, json_t *value, void *source)
 {
     return read_address(reader, value, source, "kafka", "broker-1:9092,broker-2:9092");
 }
 
-static bool read_logstore(struct reader *reader, json_t *value, void *source)
+static bool read_logstore(struct config_reader *reader, json_t *value, void *source)
 {
     return read_address(reader, value, source, "logstore", "/var/lib/myapp/log");
 }
 
-static bool read_source_interval(struct reader *reader, json_t *value, void *source)
+static bool read_source_interval(struct config_reader *reader, json_t *value, void *source)
 {
     return read_duration(reader, value, &((struct source_config *)source)->poll_interval_ms);
 }
 
-static bool read_source_timeout(struct reader *reader, json_t *value, void *source)
+static bool read_source_timeout(struct config_reader *reader, json_t *value, void *source)
 {
     return read_duration(reader, value, &((struct source_config *)source)->timeout_ms);
 }
 
-static bool read_properties(struct reader *reader, json_t *value, void *target)
+static bool read_properties(struct config_reader *reader, json_t *value, void *target)
 {
     struct source_config *source = target;
     if (!json_is_object(value))
@@ -251,7 +256,7 @@ static bool read_properties(struct reader *reader, json_t *value, void *target)
     json_t *member;
     json_object_foreach(value, name, member)
     {
-        buf_add_format(&reader->path, "[\"%s\"]", name);
+        config_path_enter_key(&reader->path, name);
         char *text = read_scalar(reader, member);
         if (text == NULL)
             return false;
@@ -261,7 +266,7 @@ static bool read_properties(struct reader *reader, json_t *value, void *target)
     return true;
 }
 
-static bool read_pattern(struct reader *reader, json_t *value, struct name_filter *filter,
+static bool read_pattern(struct config_reader *reader, json_t *value, struct name_filter *filter,
                          enum filter_side side)
 {
     const char *pattern = read_text(reader, value, "orders-.*");
@@ -270,51 +275,57 @@ static bool read_pattern(struct reader *reader, json_t *value, struct name_filte
     return name_filter_add(filter, side, pattern, reader->error) || fail_with_error(reader);
 }
 
-static bool read_include_pattern(struct reader *reader, json_t *value, void *filter)
+static bool read_include_pattern(struct config_reader *reader, json_t *value, void *filter)
 {
     return read_pattern(reader, value, filter, FILTER_INCLUDE);
 }
 
-static bool read_exclude_pattern(struct reader *reader, json_t *value, void *filter)
+static bool read_exclude_pattern(struct config_reader *reader, json_t *value, void *filter)
 {
     return read_pattern(reader, value, filter, FILTER_EXCLUDE);
 }
 
-static bool read_include(struct reader *reader, json_t *value, void *filter)
+static bool read_include(struct config_reader *reader, json_t *value, void *filter)
 {
     return read_list(reader, value, read_include_pattern, filter);
 }
 
-static bool read_exclude(struct reader *reader, json_t *value, void *filter)
+static bool read_exclude(struct config_reader *reader, json_t *value, void *filter)
 {
     return read_list(reader, value, read_exclude_pattern, filter);
 }
 
-static const struct key filter_keys[] = {{"include", read_include}, {"exclude", read_exclude}, {NULL, NULL}};
+static const struct config_key filter_keys[] = {
+    {"include", read_include, CONFIG_PATTERNS, NULL, "Names that are wanted; all, if this is left out."},
+    {"exclude", read_exclude, CONFIG_PATTERNS, NULL, "Names that are not, though they are included."},
+    CONFIG_LAST_KEY,
+};
 
-static bool read_topics(struct reader *reader, json_t *value, void *source)
+static bool read_topics(struct config_reader *reader, json_t *value, void *source)
 {
     return read_object(reader, value, filter_keys, &((struct source_config *)source)->topics);
 }
 
-static bool read_groups(struct reader *reader, json_t *value, void *source)
+static bool read_groups(struct config_reader *reader, json_t *value, void *source)
 {
     return read_object(reader, value, filter_keys, &((struct source_config *)source)->groups);
 }
 
-static const struct key source_keys[] = {
-    {"name", read_name},
-    {"kafka", read_kafka},
-    {"logstore", read_logstore},
-    {"properties", read_properties},
-    {"topics", read_topics},
-    {"groups", read_groups},
-    {"poll_interval", read_source_interval},
-    {"timeout", read_source_timeout},
-    {NULL, NULL},
+static const struct config_key source_keys[] = {
+    {"name", read_name, CONFIG_TEXT, NULL, "Becomes the label `cluster` of its series."},
+    {"kafka", read_kafka, CONFIG_TEXT, NULL,
+     "Bootstrap servers of a Kafka cluster: HOST:PORT, with commas between."},
+    {"logstore", read_logstore, CONFIG_TEXT, NULL, "Folder of a log store."},
+    {"properties", read_properties, CONFIG_SCALARS, NULL,
+     "Properties of librdkafka, for TLS and SASL among others."},
+    {"topics", read_topics, CONFIG_OBJECT, filter_keys, "Which topics are observed."},
+    {"groups", read_groups, CONFIG_OBJECT, filter_keys, "Which consumer groups are observed."},
+    {"poll_interval", read_source_interval, CONFIG_DURATION, NULL, "How often this source is polled."},
+    {"timeout", read_source_timeout, CONFIG_DURATION, NULL, "For each request to this source."},
+    CONFIG_LAST_KEY,
 };
 
-static bool read_source(struct reader *reader, json_t *value, void *target)
+static bool read_source(struct config_reader *reader, json_t *value, void *target)
 {
     (void)target;
     struct source_config *source = config_add_source(reader->config, "", "", "");
@@ -329,12 +340,12 @@ static bool read_source(struct reader *reader, json_t *value, void *target)
 
 /* --- the file ------------------------------------------------------------------------------------------ */
 
-static bool read_sources(struct reader *reader, json_t *value, void *target)
+static bool read_sources(struct config_reader *reader, json_t *value, void *target)
 {
     return read_list(reader, value, read_source, target);
 }
 
-static bool read_rules(struct reader *reader, json_t *value, void *target)
+static bool read_rules(struct config_reader *reader, json_t *value, void *target)
 {
     (void)target;
     if (!json_is_object(value))
@@ -344,7 +355,7 @@ static bool read_rules(struct reader *reader, json_t *value, void *target)
     json_t *member;
     json_object_foreach(value, name, member)
     {
-        buf_add_format(&reader->path, ".%s", name);
+        config_path_enter_key(&reader->path, name);
         char *text = read_scalar(reader, member);
         bool done = text != NULL &&
                     (rules_set(&reader->config->rules, name, text, reader->error) || fail_with_error(reader));
@@ -357,7 +368,7 @@ static bool read_rules(struct reader *reader, json_t *value, void *target)
 }
 
 /* A setting of the whole daemon: its key is the path. */
-static bool read_setting(struct reader *reader, json_t *value, void *target)
+static bool read_setting(struct config_reader *reader, json_t *value, void *target)
 {
     (void)target;
     const char *text = read_text(reader, value, "15s");
@@ -369,25 +380,48 @@ static bool read_setting(struct reader *reader, json_t *value, void *target)
     return done || fail_with_error(reader);
 }
 
-static const struct key file_keys[] = {
-    {"listen", read_setting},        {"poll_interval", read_setting},
-    {"timeout", read_setting},       {"log_format", read_setting},
-    {"rules", read_rules},           {"sources", read_sources},
-    {"cluster_label", read_setting}, {NULL, NULL},
+const struct config_key config_file_keys[] = {
+    {"listen", read_setting, CONFIG_TEXT, NULL, "Where to serve: ADDRESS:PORT. Default: :9308."},
+    {"poll_interval", read_setting, CONFIG_DURATION, NULL, "How often sources are polled. Default: 15s."},
+    {"timeout", read_setting, CONFIG_DURATION, NULL, "For each request to a source. Default: 10s."},
+    {"log_format", read_setting, CONFIG_LOG_FORMAT, NULL, "Default: logfmt."},
+    {"cluster_label", read_setting, CONFIG_LABEL, NULL, "Name of the label `cluster`."},
+    {"rules", read_rules, CONFIG_RULES, NULL, "Numbers that the conditions depend on."},
+    {"sources", read_sources, CONFIG_SOURCES, source_keys, "What is watched."},
+    CONFIG_LAST_KEY,
 };
+
+static bool is_yaml(const char *name)
+{
+    const char *ending = strrchr(name, '.');
+    return ending != NULL && (strcmp(ending, ".yaml") == 0 || strcmp(ending, ".yml") == 0);
+}
+
+static json_t *read_json(const char *name, struct str text, struct error *error)
+{
+    json_error_t reason;
+    json_t *root = json_loadb(text.bytes, text.length, JSON_REJECT_DUPLICATES, &reason);
+    if (root == NULL)
+        error_set(error, ERROR_USAGE, "%s: line %d, column %d: no JSON: %s", name, reason.line, reason.column,
+                  reason.text);
+    return root;
+}
 
 bool config_read_text(struct config *config, const char *name, const char *text, size_t length,
                       struct error *error)
 {
-    json_error_t reason;
-    json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &reason);
-    if (root == NULL) {
-        error_set(error, ERROR_USAGE, "%s: line %d, column %d: no JSON: %s", name, reason.line, reason.column,
-                  reason.text);
+    json_t *root = is_yaml(name) ? config_yaml_read(name, text, length, error)
+                                 : read_json(name, (struct str){text, length}, error);
+    if (root == NULL)
         return false;
-    }
-    struct reader reader = {.config = config, .name = name, .path = buf_make(PATH_LIMIT), .error = error};
-    bool done = read_object(&reader, root, file_keys, NULL);
+    struct config_reader reader = {
+        .config = config,
+        .name = name,
+        .text = {text, length},
+        .path = buf_make(PATH_LIMIT),
+        .error = error,
+    };
+    bool done = read_object(&reader, root, config_file_keys, NULL);
     buf_free(&reader.path);
     json_decref(root);
     return done;

@@ -3,6 +3,7 @@
 #include "exporter/base/error.h"
 #include "exporter/base/log.h"
 #include "exporter/config.h"
+#include "exporter/config_schema.h"
 #include "exporter/demo.h"
 #include "exporter/metrics.h"
 #include "exporter/replay.h"
@@ -210,7 +211,7 @@ static const char serve_help[] =
     "tidemark serve: watch Kafka clusters and log stores, and serve what is found at /metrics\n\n"
     "  --kafka [NAME=]HOST:PORT[,HOST:PORT…]  a Kafka cluster, named \"default\" unless said otherwise\n"
     "  --logstore [NAME=]DIR                  a log store\n"
-    "  --config FILE                          JSON, for all of this and more (see README.md)\n"
+    "  --config FILE                          JSON, or YAML if it ends in .yaml, for all of this and more\n"
     "  --listen ADDRESS:PORT                  where to serve (default :9308)\n"
     "  --poll-interval DURATION               how often to look (default 15s)\n"
     "  --timeout DURATION                     for each request to a source (default 10s)\n"
@@ -354,6 +355,7 @@ static const struct command {
      "see it work: a log store in which typical failures happen, and the daemon on top"},
     {"replay", replay_command, "judge recorded observations"},
     {"metrics", metrics_command, "the catalogue of metrics, as text, --json or --markdown"},
+    {"schema", config_schema_command, "the JSON Schema of the configuration file"},
     {"log", logstore_command, "the bundled log store: create, append, read, commit, groups …"},
 };
 

@@ -50,6 +50,7 @@ LIBRARIES = [
     ("microhttpd.h",  "exporter/http*"),
     ("gnutls/*",      "exporter/http*"),
     ("jansson.h",     "exporter/config* exporter/metrics.c exporter/observations* exporter/*json* exporter/status* tests/*"),
+    ("yaml.h",        "exporter/config_yaml.c tests/*"),
     ("cmocka.h",      "tests/*"),
     ("sqlite3.h",     "tests/bench/*"),
 ]

@@ -13,9 +13,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
-# document, name of the block between <!-- NAME:begin --> and <!-- NAME:end -->, the command that prints it
+# document, name of the block between <!-- NAME:begin --> and <!-- NAME:end --> (None: the whole document), the
+# command that prints it
 GENERATED = [
     ("README.md", "metrics", ["metrics", "--markdown"]),
+    ("examples/tidemark.schema.json", None, ["schema"]),
 ]
 
 
@@ -39,7 +41,7 @@ def update(build, write):
         try:
             shown = subprocess.run([build / "tidemark", *arguments], capture_output=True, text=True, check=True)
             document = (ROOT / path).read_text()
-            current = replace_block(document, name, shown.stdout)
+            current = replace_block(document, name, shown.stdout) if name else shown.stdout
         except (OSError, subprocess.CalledProcessError, Outdated) as error:
             raise Outdated(f"{path}: {error}") from error
         if write:

@@ -54,6 +54,58 @@ static void test_whole_file(void **state)
     config_free(&config);
 }
 
+static const char WHOLE_YAML[] = "# All of it.\n"
+                                 "listen: \"[::1]:9400\"\n"
+                                 "poll_interval: 30s\n"
+                                 "timeout: 2s\n"
+                                 "log_format: json\n"
+                                 "cluster_label: kafka_cluster\n"
+                                 "rules: {objective: 1m, horizon_share: 0.3, rebalance_count: 6}\n"
+                                 "sources:\n"
+                                 "  - name: prod\n"
+                                 "    kafka: a:9092,b:9092\n"
+                                 "    properties:\n"
+                                 "      security.protocol: SSL\n"
+                                 "      socket.timeout.ms: 5000\n"
+                                 "      log_cache: true\n"
+                                 "      sasl.password: '0123'\n"
+                                 "      client.id: off\n"
+                                 "    topics: {include: [orders|pay.*], exclude: [pay-test]}\n"
+                                 "    groups:\n"
+                                 "      exclude:\n"
+                                 "        - console-.*\n"
+                                 "    poll_interval: 5s\n"
+                                 "  - name: local\n"
+                                 "    logstore: /srv/log\n"
+                                 "    timeout: 1s\n";
+
+/* The file's name ends in .yaml: the same can be said, and texts that only look like something else stay. */
+static void test_whole_yaml_file(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct config config = config_default();
+    bool read = config_read_text(&config, "f.yaml", WHOLE_YAML, strlen(WHOLE_YAML), &error);
+    assert_string_equal(error_text(&error), "no error");
+    assert_true(read && config_complete(&config, &error));
+    assert_string_equal(config.host, "::1");
+    assert_int_equal(config.rules.objective_ms, 60000);
+    assert_true(config.rules.horizon_share == 0.3);
+    assert_int_equal(config.rules.rebalance_count, 6);
+    const struct source_config *prod = &config.sources[0], *local = &config.sources[1];
+    assert_string_equal(prod->address, "a:9092,b:9092");
+    assert_int_equal(prod->property_count, 5);
+    static const char *const values[] = {"SSL", "5000", "true", "0123", "off"};
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(prod->properties[i].value, values[i]);
+    assert_true(name_filter_passes(&prod->topics, STR_LITERAL("payments")));
+    assert_false(name_filter_passes(&prod->groups, STR_LITERAL("console-1")));
+    assert_int_equal(prod->poll_interval_ms, 5000);
+    assert_string_equal(local->address, "/srv/log");
+    assert_int_equal(local->timeout_ms, 1000);
+    config_free(&config);
+}
+
 /* Flags alone: a cluster without a name is the default one, others have names. */
 static void test_flags(void **state)
 {
@@ -86,27 +138,30 @@ static void test_mistakes(void **state)
     } cases[] = {
         {"", "f: line 1, column 0: no JSON"},
         {"{\n\"listen\": }", "f: line 2, column 11: no JSON"},
-        {"[]", "f: expected an object, {…}, not a list"},
-        {"{\"polinterval\": 1}", "f: polinterval: unknown key; the nearest that there is: \"poll_interval\""},
-        {"{\"listen\": 9308}", "f: listen: expected a text, such as"},
-        {"{\"listen\": \"localhost\"}", "f: listen: \"localhost\" has no port"},
-        {"{\"listen\": \"::1:9308\"}", "f: listen: \"::1:9308\": write an IPv6 address in brackets"},
-        {"{\"poll_interval\": \"\"}", "f: poll_interval: expected a text, such as \"15s\", not an empty one"},
-        {"{\"poll_interval\": \"15\"}", "f: poll_interval: \"15\" is no duration"},
+        {"[]", "f:1: expected an object, {…}, not a list"},
+        {"{\"polinterval\": 1}",
+         "f:1: polinterval: unknown key; the nearest that there is: \"poll_interval\""},
+        {"{\"listen\": 9308}", "f:1: listen: expected a text, such as"},
+        {"{\"listen\": \"localhost\"}", "f:1: listen: \"localhost\" has no port"},
+        {"{\"listen\": \"::1:9308\"}", "f:1: listen: \"::1:9308\": write an IPv6 address in brackets"},
+        {"{\"poll_interval\": \"\"}",
+         "f:1: poll_interval: expected a text, such as \"15s\", not an empty one"},
+        {"{\"poll_interval\": \"15\"}", "f:1: poll_interval: \"15\" is no duration"},
         {"{\"listen\": \":1\", \"listen\": \":2\"}", "no JSON: duplicate object key"},
-        {"{\"rules\": {\"objektive\": \"1m\"}}", "f: rules.objektive: "},
-        {"{\"rules\": {\"objective\": [1]}}", "f: rules.objective: expected a text or a number, not a list"},
-        {"{\"sources\": {}}", "f: sources: expected a list"},
-        {"{\"sources\": [3]}", "f: sources[0]: expected an object, {…}, not a number"},
-        {"{\"sources\": [{\"name\": \"a\"}]}", "f: sources[0]: a source needs \"kafka\""},
-        {"{\"sources\": [{\"kafka\": \"a\"}]}", "f: sources[0]: a source needs a \"name\""},
+        {"{\"rules\": {\"objektive\": \"1m\"}}", "f:1: rules.objektive: "},
+        {"{\"rules\": {\"objective\": [1]}}",
+         "f:1: rules.objective: expected a text or a number, not a list"},
+        {"{\"sources\": {}}", "f:1: sources: expected a list"},
+        {"{\"sources\": [3]}", "f:1: sources[0]: expected an object, {…}, not a number"},
+        {"{\"sources\": [{\"name\": \"a\"}]}", "f:1: sources[0]: a source needs \"kafka\""},
+        {"{\"sources\": [{\"kafka\": \"a\"}]}", "f:1: sources[0]: a source needs a \"name\""},
         {"{\"sources\": [{\"name\": \"a\", \"kafka\": \"a\", \"logstore\": \"b\"}]}",
-         "f: sources[0].logstore: a source is one thing: this one has \"kafka\" already"},
+         "f:1: sources[0].logstore: a source is one thing: this one has \"kafka\" already"},
         {"{\"sources\": [{\"name\": \"a\", \"kafka\": \"a\"}, {\"topics\": {\"include\": [\"b\", \"a(\"]}}]}",
-         "f: sources[1].topics.include[1]: \"a(\" is no POSIX extended regular expression"},
+         "f:1: sources[1].topics.include[1]: \"a(\" is no POSIX extended regular expression"},
         {"{\"sources\": [{\"name\": \"a\", \"kafka\": \"a\", \"properties\": {\"x\": null}}]}",
-         "f: sources[0].properties[\"x\"]: expected a text or a number, not null"},
-        {"{\"cluster_label\": \"topic\"}", "f: cluster_label: \"topic\" can't name the label"},
+         "f:1: sources[0].properties.x: expected a text or a number, not null"},
+        {"{\"cluster_label\": \"topic\"}", "f:1: cluster_label: \"topic\" can't name the label"},
         {"{\"listen\": \"a\\u0000b:1\"}", "f: line 1, column "},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -124,29 +179,38 @@ static void test_mistakes(void **state)
     }
 }
 
-/* A file is damaged in one byte, in any place and in many ways: it is read or refused in one line, and
- * nothing else. */
-static void test_damaged_files(void **state)
+static size_t count_refused(const char *name, const char *whole, size_t length)
 {
-    (void)state;
-    char text[sizeof WHOLE];
     static const char bytes[] = "\0\"\\{}[],:0a\xff\n";
+    char *text = malloc(length);
+    assert_non_null(text);
     size_t refused = 0;
-    for (size_t at = 0; at < strlen(WHOLE); at++) {
+    for (size_t at = 0; at < length; at++) {
         for (size_t b = 0; b < sizeof bytes - 1; b++) {
-            memcpy(text, WHOLE, sizeof text);
+            memcpy(text, whole, length);
             text[at] = bytes[b];
             struct error error = {0};
             struct config config = config_default();
-            if (!config_read_text(&config, "f", text, strlen(WHOLE), &error)) {
-                assert_int_equal(strncmp(error_text(&error), "f: ", 3), 0);
+            if (!config_read_text(&config, name, text, length, &error)) {
+                assert_int_equal(strncmp(error_text(&error), name, strlen(name)), 0);
+                assert_null(strchr(error_text(&error), '\n'));
                 refused++;
             }
             error_clear(&error);
             config_free(&config);
         }
     }
-    assert_true(refused > 1000);
+    free(text);
+    return refused;
+}
+
+/* A file is damaged in one byte, in any place and in many ways: it is read or refused in one line, and
+ * nothing else. */
+static void test_damaged_files(void **state)
+{
+    (void)state;
+    assert_true(count_refused("f", WHOLE, strlen(WHOLE)) > 1000);
+    assert_true(count_refused("f.yaml", WHOLE_YAML, strlen(WHOLE_YAML)) > 1000);
 }
 
 /* The file isn't there, or is a folder. */
@@ -173,9 +237,9 @@ static void test_unreadable_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole_file),       cmocka_unit_test(test_flags),
-        cmocka_unit_test(test_mistakes),         cmocka_unit_test(test_damaged_files),
-        cmocka_unit_test(test_unreadable_files),
+        cmocka_unit_test(test_whole_file),    cmocka_unit_test(test_whole_yaml_file),
+        cmocka_unit_test(test_flags),         cmocka_unit_test(test_mistakes),
+        cmocka_unit_test(test_damaged_files), cmocka_unit_test(test_unreadable_files),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }
