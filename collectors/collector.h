@@ -1,6 +1,7 @@
 #ifndef TIDEMARK_COLLECTOR_H
 #define TIDEMARK_COLLECTOR_H
 
+#include "collectors/check_list.h"
 #include "exporter/base/error.h"
 #include "exporter/base/pattern.h"
 #include "exporter/poll_report.h"
@@ -49,6 +50,9 @@ struct collector_kind {
      * The caller owns the snapshot, which is sealed. Returns within a few times the configured timeout,
      * whatever the source does. */
     struct snapshot *(*poll)(struct collector *collector, struct poll_report *report, struct error *error);
+
+    /* Observes the source once and tells a person what works, what doesn't and how to mend it. */
+    void (*check)(const struct source_config *config, struct check_list *list);
 
     /* Frees it and sets *collector to NULL. */
     void (*close)(struct collector **collector);

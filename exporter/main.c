@@ -2,6 +2,7 @@
 #include "collectors/logstore/logstore_collector.h"
 #include "exporter/base/error.h"
 #include "exporter/base/log.h"
+#include "exporter/check.h"
 #include "exporter/config.h"
 #include "exporter/config_schema.h"
 #include "exporter/demo.h"
@@ -238,6 +239,31 @@ static int serve_command(int argc, char **argv)
     return code;
 }
 
+/* --- checking ------------------------------------------------------------------------------------------ */
+
+static const char check_help[] =
+    "tidemark check: configuration, connection and permissions: what works, what doesn't, how to mend it\n\n"
+    "It takes the flags of `tidemark serve` that tell of sources: --kafka, --logstore, --config, --timeout.\n"
+    "Exit code: 0 all is well, 1 something is missing, 2 the configuration is wrong.\n\n"
+    "Example: tidemark check --kafka broker-1:9092\n";
+
+static int check_command(int argc, char **argv)
+{
+    struct error error = {0};
+    struct options options = {0};
+    struct config config = config_default();
+    int code = EXIT_DONE;
+    signal(SIGPIPE, SIG_IGN);
+    if (!parse(argc, argv, &config, &options, &error) || (!options.help && !config_complete(&config, &error)))
+        code = complain("check", &error);
+    else if (options.help)
+        fputs(check_help, stdout);
+    else if (check_sources(&config, kinds, stdout) != CHECK_OK)
+        code = EXIT_FAILED;
+    config_free(&config);
+    return code;
+}
+
 /* --- the demo ------------------------------------------------------------------------------------------ */
 
 static const char demo_help[] =
@@ -353,6 +379,7 @@ static const struct command {
     {"serve", serve_command, "watch Kafka clusters and log stores, and serve metrics"},
     {"demo", demo_command,
      "see it work: a log store in which typical failures happen, and the daemon on top"},
+    {"check", check_command, "look at configuration, connection and permissions, and say how to mend them"},
     {"replay", replay_command, "judge recorded observations"},
     {"metrics", metrics_command, "the catalogue of metrics, as text, --json or --markdown"},
     {"schema", config_schema_command, "the JSON Schema of the configuration file"},

@@ -10,6 +10,7 @@
 struct kafka_client {
     rd_kafka_t *handle;
     char *complaint; /* owned; the last error that the client reported of itself, or NULL */
+    rd_kafka_resp_err_t complaint_code;
 };
 
 /* Properties that would make the collector do something else than observe, or observe something else. */
@@ -118,6 +119,7 @@ static void note_complaint(rd_kafka_t *handle, int code, const char *reason, voi
         return; /* the one before says why */
     free(client->complaint);
     client->complaint = mem_copy_text(reason);
+    client->complaint_code = code;
 }
 
 /* Called by librdkafka's threads. The levels are syslog's. */
@@ -235,6 +237,13 @@ void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, s
         error_set(error, error_code_of(code), "%s (%s)", rd_kafka_err2str(code), client->complaint);
     else
         error_set(error, error_code_of(code), "%s", rd_kafka_err2str(code));
+}
+
+const char *kafka_client_complaint(struct kafka_client *client, rd_kafka_resp_err_t *code)
+{
+    rd_kafka_poll(client->handle, 0);
+    *code = client->complaint != NULL ? client->complaint_code : RD_KAFKA_RESP_ERR_NO_ERROR;
+    return client->complaint;
 }
 
 void kafka_client_works(struct kafka_client *client)

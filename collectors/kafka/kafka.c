@@ -1,5 +1,6 @@
 #include "collectors/kafka/kafka.h"
 
+#include "collectors/kafka/check.h"
 #include "collectors/kafka/commits.h"
 #include "collectors/kafka/configs.h"
 #include "collectors/kafka/offsets.h"
@@ -18,7 +19,8 @@ struct collector {
     struct kafka_configs configs;
     struct kafka_reader reader;
     uint64_t polls;
-    uint64_t topics_gone; /* since the client was made */
+    uint64_t topics_gone;            /* since the client was made */
+    struct kafka_failures *failures; /* of the next poll; NULL: nobody wants them */
 };
 
 /* librdkafka keeps a handle of each topic that it was ever asked about. */
@@ -150,6 +152,7 @@ static struct snapshot *kafka_poll(struct collector *collector, struct poll_repo
         .client = collector->client,
         .snapshot = snapshot_new(),
         .report = report,
+        .failures = collector->failures,
     };
     collector->polls++;
     if (observe(collector, &poll, error)) {
@@ -167,6 +170,18 @@ static struct snapshot *kafka_poll(struct collector *collector, struct poll_repo
     return poll.snapshot;
 }
 
+struct snapshot *kafka_poll_once(const struct source_config *config, struct poll_report *report,
+                                 struct kafka_failures *failures, struct error *error)
+{
+    struct collector *collector = kafka_open(config, error);
+    if (collector == NULL)
+        return NULL;
+    collector->failures = failures;
+    struct snapshot *snapshot = kafka_poll(collector, report, error);
+    kafka_close(&collector);
+    return snapshot;
+}
+
 const char *kafka_client_version(void)
 {
     return rd_kafka_version_str();
@@ -178,5 +193,6 @@ const struct collector_kind kafka_collector = {
     .rebalances = "sampled",
     .open = kafka_open,
     .poll = kafka_poll,
+    .check = kafka_check,
     .close = kafka_close,
 };

@@ -8,6 +8,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A kind of failure of items: what is asked for, and the answer. */
+struct kafka_failure {
+    enum poll_stage stage;
+    rd_kafka_resp_err_t code;
+    const char *kind; /* static: "topic", "group" … */
+    char *name;       /* owned; of the first item that failed so */
+    size_t count;
+};
+
+/* The failures of a poll, for whoever wants more than the first one. All zero at first. */
+struct kafka_failures {
+    struct kafka_failure *items;
+    size_t count, capacity;
+};
+
+void kafka_failures_free(struct kafka_failures *failures);
+
 /* One poll under way: what its stages share. A stage returns false when the source as a whole could not be
  * observed; what fails for a part only is noted with kafka_poll_failed(). */
 struct kafka_poll {
@@ -15,7 +32,8 @@ struct kafka_poll {
     struct kafka_client *client;
     struct snapshot *snapshot;
     struct poll_report *report;
-    bool stale; /* something failed in a way that a new client may mend */
+    struct kafka_failures *failures; /* NULL: nobody wants them */
+    bool stale;                      /* something failed in a way that a new client may mend */
 };
 
 /* Notes that an item failed which costs only itself: `kind` ("topic", "group") and name say which. */

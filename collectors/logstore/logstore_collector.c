@@ -258,11 +258,34 @@ static struct snapshot *poll_store(struct collector *collector, struct poll_repo
     return poll.snapshot;
 }
 
+static void check_store(const struct source_config *config, struct check_list *list)
+{
+    struct poll_report report = {0};
+    struct error error = {0};
+    struct collector *collector = open_collector(config, &error);
+    struct snapshot *snapshot = collector != NULL ? poll_store(collector, &report, &error) : NULL;
+    if (snapshot != NULL)
+        check_list_ok(list, "the store can be read: %u topics, %u groups", snapshot->topic_count,
+                      snapshot->group_count);
+    else
+        check_list_problem(list, CHECK_FAILED,
+                           "see the folder's name and that this user may read what is in it", "%s",
+                           error_text(&error));
+    if (report.first_error.code != ERROR_NONE)
+        check_list_problem(list, CHECK_LIMITED, "see `tidemark log verify`", "%s",
+                           error_text(&report.first_error));
+    snapshot_free(&snapshot);
+    close_collector(&collector);
+    error_clear(&report.first_error);
+    error_clear(&error);
+}
+
 const struct collector_kind logstore_collector = {
     .name = "logstore",
     .offsets = "store",
     .rebalances = "exact",
     .open = open_collector,
     .poll = poll_store,
+    .check = check_store,
     .close = close_collector,
 };

@@ -60,3 +60,26 @@ void utf8_add_shown(struct buf *buf, struct str text)
         text.length -= plain + 1;
     }
 }
+
+/* U+0080 to U+009F are control characters too; in UTF-8 each begins with 0xc2. */
+static bool is_control(const unsigned char *at, const unsigned char *end)
+{
+    return *at < 0x20 || *at == 0x7f || (*at == 0xc2 && at + 1 < end && at[1] < 0xa0);
+}
+
+void utf8_add_printable(struct buf *buf, struct str text)
+{
+    struct buf shown = buf_make(SIZE_MAX);
+    utf8_add_shown(&shown, text);
+    const unsigned char *at = (const unsigned char *)shown.bytes, *end = at + shown.length;
+    while (at < end) {
+        bool control = is_control(at, end);
+        for (int i = 0, bytes = control && *at == 0xc2 ? 2 : 1; i < bytes; i++, at++) {
+            if (control)
+                buf_add_format(buf, "\\x%02X", *at);
+            else
+                buf_add_char(buf, (char)*at);
+        }
+    }
+    buf_free(&shown);
+}

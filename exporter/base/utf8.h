@@ -18,4 +18,8 @@ size_t utf8_plain_prefix(struct str text);
 /* Appends `text` as valid UTF-8 without NUL. */
 void utf8_add_shown(struct buf *buf, struct str text);
 
+/* The same for a terminal: control characters, which might move the cursor or colour the rest, are shown as
+ * \xNN too. */
+void utf8_add_printable(struct buf *buf, struct str text);
+
 #endif

@@ -64,6 +64,7 @@ class Node:
         self.number = number
         self.port = processes.free_port()
         self.controller_port = processes.free_port()
+        self.more_ports = {name: processes.free_port() for name in cluster.listeners}
         self.folder = cluster.folder / f"node-{number}"
         self.log = cluster.folder / f"node-{number}.log"
         self.process = None
@@ -82,6 +83,7 @@ class Node:
             **(self._with_zookeeper() if self.cluster.zookeeper else self._with_quorum()),
             **settings,
         }
+        self._add_listeners(properties)
         self.properties = self.cluster.folder / f"node-{self.number}.properties"
         self.properties.write_text("".join(f"{key}={value}\n" for key, value in properties.items()))
         if self.cluster.zookeeper:
@@ -91,6 +93,15 @@ class Node:
         )
         if code != 0:
             raise RuntimeError(f"Kafka's storage can't be formatted:\n{(output + errors).decode(errors='replace')}")
+
+    def _add_listeners(self, properties):
+        for name, protocol in self.cluster.listeners.items():
+            for key in ("listeners", "advertised.listeners"):
+                properties[key] += f",{name}://{self.address_of(name)}"
+            properties["listener.security.protocol.map"] += f",{name}:{protocol}"
+
+    def address_of(self, listener):
+        return f"localhost:{self.more_ports[listener]}"
 
     def _with_quorum(self):
         """The first node is the controller too, so any other can die without taking the quorum along."""
@@ -163,12 +174,14 @@ class Cluster:
     with Cluster(kafka_folder) as cluster: …
 
     `kafka` is the folder with the jars, named kafka-VERSION. `settings` are added to every node's
-    server.properties. With start=False the ports are known, and nothing listens on them until start().
+    server.properties. With start=False the ports are known, and nothing listens on them until start(). `listeners`
+    are further ones, by name: {"SECURE": "SSL"}.
     """
 
-    def __init__(self, kafka, nodes=1, settings=None, start=True, heap="400m"):
+    def __init__(self, kafka, nodes=1, settings=None, start=True, heap="400m", listeners=None):
         self.kafka = Path(kafka).resolve()
         self.heap = heap
+        self.listeners = listeners or {}
         self.folder = Path(tempfile.mkdtemp(prefix="tidemark-kafka-"))
         self.id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         self.nodes = [Node(self, number) for number in range(1, nodes + 1)]

@@ -1,0 +1,233 @@
+"""A cluster with TLS, client certificates, passwords and permissions; and `tidemark check`, which says what is wrong."""
+
+import json
+import os
+import socket
+import threading
+import time
+
+import confluent_kafka
+import pytest
+
+import processes
+from conftest import kafka_jars
+from daemon import Daemon
+from kafka_broker import Cluster
+from kafka_security import LISTENERS, USERS, Certificates, add_scram_user, grant_all, restore, revoke
+from kafka_traffic import commit, produce
+
+WHERE = {"cluster": "secure", "consumergroup": "billing", "topic": "orders", "partition": "0"}
+@pytest.fixture(scope="module")
+def certificates():
+    made = Certificates()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def secure(certificates):
+    """A broker with all listeners and users, and a topic with a lag of 7."""
+    with Cluster(kafka_jars(), settings=certificates.broker_settings(), listeners=LISTENERS) as cluster:
+        add_scram_user(cluster)
+        grant_all(cluster)
+        cluster.create_topic("orders", 1)
+        produce(cluster, "orders", {0: 10})
+        commit(cluster, "billing", "orders", {0: 3})
+        yield cluster
+
+
+def properties(certificates, listener, user="watcher", password=None, mechanism="PLAIN", **more):
+    protocol = LISTENERS[listener]
+    found = {"security.protocol": protocol}
+    if "SSL" in protocol:
+        found["ssl.ca.location"] = str(certificates.path("ca.crt"))
+    if "SASL" in protocol:
+        found |= {
+            "sasl.mechanism": mechanism, "sasl.username": user, "sasl.password": password or USERS.get(user, "tide")
+        }
+    return found | {key.replace("_", "."): str(value) for key, value in more.items()}
+
+
+def configuration(folder, address, properties=None):
+    path = folder / "config.json"
+    source = {"name": "secure", "kafka": address, "properties": properties or {}, "timeout": "3s"}
+    path.write_text(json.dumps({"sources": [source], "poll_interval": "500ms"}))
+    return path
+
+
+def check(folder, address, properties=None):
+    """(exit code, what was printed)"""
+    code, output, errors = processes.run(
+        [os.environ["TIDEMARK"], "check", "--config", configuration(folder, address, properties)]
+    )
+    return code, (output + errors).decode()
+
+
+def lag_is(lag):
+    return lambda page: page.get_int("kafka_consumergroup_lag", **WHERE) == lag
+
+
+# --- it works --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "listener, options",
+    [
+        ("TLS", {}),
+        ("MTLS", {"certificate": True}),
+        ("PASSWORD", {"user": "admin"}),
+        ("BOTH", {"user": "admin"}),
+    ],
+)
+def test_lag_is_seen_through_encryption_and_passwords(secure, certificates, tmp_path, listener, options):
+    """The same lag, whichever way leads to it; the password is nowhere to be seen."""
+    options = dict(options)
+    if options.pop("certificate", False):
+        options |= {
+            "ssl_certificate_location": certificates.path("client.crt"), "ssl_key_location": certificates.path("client.key")
+        }
+    address = secure.nodes[0].address_of(listener)
+    found = properties(certificates, listener, **options)
+    with Daemon("--config", configuration(tmp_path, address, found)) as daemon:
+        daemon.page_when(lag_is(7))
+        page = daemon.get("/metrics").decode()
+        logged = daemon.logged()
+    code, printed = check(tmp_path, address, found)
+    assert code == 0, printed
+    assert "observed: " in printed
+    for text in (page, printed, logged):
+        assert "moon" not in text and '"tide"' not in text
+
+
+@pytest.mark.parametrize("listener", ["PASSWORD", "BOTH"])
+def test_scram(secure, certificates, tmp_path, listener):
+    """Kafka 4 refuses what librdkafka before 2.6.1 answers to a challenge: then check says so."""
+    found = properties(certificates, listener, user="scrambled", mechanism="SCRAM-SHA-256")
+    code, printed = check(tmp_path, secure.nodes[0].address_of(listener), found)
+    if secure.version < (4,) or confluent_kafka.libversion()[1] >= 0x020601FF:
+        assert code == 0, printed
+    else:
+        assert code == 1 and "SCRAM needs librdkafka 2.6.1" in printed
+
+
+# --- it doesn't, and check says why ------------------------------------------------------------------------------
+
+
+def test_a_name_without_an_address(tmp_path):
+    code, printed = check(tmp_path, "no-such-broker.invalid:9092")
+    assert code == 1
+    assert "the name has no address" in printed
+
+
+def test_a_port_where_nothing_listens(tmp_path):
+    code, printed = check(tmp_path, f"127.0.0.1:{processes.free_port()}")
+    assert code == 1
+    assert "no connection: Connection refused" in printed
+
+
+def test_a_port_of_something_else(tmp_path):
+    """What listens there greets as a mail server does."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def greet():
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.sendall(b"220 mail.example ESMTP\r\n")
+                    time.sleep(0.5)
+
+        threading.Thread(target=greet, daemon=True).start()
+        code, printed = check(tmp_path, "127.0.0.1:%d" % server.getsockname()[1])
+        server.shutdown(socket.SHUT_RDWR)
+    assert code == 1
+    assert 'is no Kafka port; it says "220 mail.example ESMTP' in printed
+
+
+def test_tls_is_expected_and_not_given(secure, tmp_path):
+    code, printed = check(tmp_path, secure.nodes[0].address_of("TLS"))
+    assert code == 1
+    assert "expects TLS" in printed and "security.protocol=SSL" in printed
+
+
+def test_tls_is_given_and_not_expected(secure, certificates, tmp_path):
+    code, printed = check(tmp_path, secure.bootstrap, properties(certificates, "TLS"))
+    assert code == 1
+    assert "without TLS" in printed and "security.protocol=PLAINTEXT" in printed
+
+
+def test_a_password_is_expected_and_not_given(secure, tmp_path):
+    code, printed = check(tmp_path, secure.nodes[0].address_of("PASSWORD"))
+    assert code == 1
+    assert "wants a password" in printed
+    assert "PLAIN" in printed and "SCRAM-SHA-256" in printed
+
+
+@pytest.mark.parametrize("listener", ["PASSWORD", "BOTH"])
+def test_a_wrong_password(secure, certificates, tmp_path, listener):
+    found = properties(certificates, listener, user="admin", password="wrong-one")
+    code, printed = check(tmp_path, secure.nodes[0].address_of(listener), found)
+    assert code == 1
+    assert "mend sasl.username, sasl.password" in printed
+    assert "wrong-one" not in printed
+
+
+def test_a_certificate_of_a_stranger(secure, certificates, tmp_path):
+    """The broker's certificate was signed by somebody whom the configuration doesn't trust."""
+    found = properties(certificates, "TLS", ssl_ca_location=certificates.path("stranger.crt"))
+    code, printed = check(tmp_path, secure.nodes[0].address_of("TLS"), found)
+    assert code == 1
+    assert "certificate verify failed" in printed and "ssl.ca.location" in printed
+
+
+def test_no_certificate_where_one_is_required(secure, certificates, tmp_path):
+    code, printed = check(tmp_path, secure.nodes[0].address_of("MTLS"), properties(certificates, "MTLS"))
+    assert code == 1
+    assert "ssl.certificate.location" in printed
+
+
+def test_a_mechanism_that_this_build_lacks(secure, certificates, tmp_path):
+    found = properties(certificates, "PASSWORD", mechanism="MAGIC")
+    code, printed = check(tmp_path, secure.nodes[0].address_of("PASSWORD"), found)
+    assert code == 1
+    assert "MAGIC" in printed
+
+
+# --- permissions -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "missing, says, lost",
+    [
+        ("configs", "grant DescribeConfigs on the topics", {"kafka_topic_retention_seconds"}),
+        ("cluster", "grant DescribeConfigs on the cluster", set()),
+        ("records", "grant Read on the topics", {"kafka_topic_unkeyed_ratio"}),
+        # Only what somebody is to read is read.
+        ("groups", "grant Describe on them or on the cluster", {"kafka_topic_unkeyed_ratio", "kafka_consumergroup_lag"}),
+    ],
+)
+def test_a_missing_permission_costs_only_what_it_gives(secure, certificates, tmp_path, missing, says, lost):
+    address = secure.nodes[0].address_of("PASSWORD")
+    found = properties(certificates, "PASSWORD", user=f"without-{missing}")
+    code, printed = check(tmp_path, address, found)
+    assert code == 1 and says in printed, printed
+    assert printed.count("; to mend it: ") == 1, printed
+    with Daemon("--config", configuration(tmp_path, address, found)) as daemon:
+        page = daemon.page_when(
+            lambda page: page.get_int("kafka_topic_partitions", cluster="secure", topic="orders") == 1
+        )
+        assert page.get_int("tidemark_source_up", cluster="secure") == 1
+        for name in ("kafka_topic_retention_seconds", "kafka_topic_unkeyed_ratio", "kafka_consumergroup_lag"):
+            assert bool(page.family(name)) == (name not in lost), name
+
+
+def test_permissions_that_are_revoked_while_it_runs(secure, certificates, tmp_path):
+    """The user may see everything, then nothing, then everything again."""
+    address, found = secure.nodes[0].address_of("PASSWORD"), properties(certificates, "PASSWORD")
+    with Daemon("--config", configuration(tmp_path, address, found)) as daemon:
+        daemon.page_when(lag_is(7))
+        revoke(secure, "watcher")
+        daemon.page_when(lambda page: page.family("kafka_consumergroup_lag") == [])
+        restore(secure, "watcher")
+        daemon.page_when(lag_is(7))
