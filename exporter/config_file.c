@@ -4,6 +4,7 @@
 #include "exporter/base/duration.h"
 #include "exporter/base/mem.h"
 #include "exporter/config.h"
+#include "exporter/config_secret.h"
 #include "exporter/config_yaml.h"
 
 #include <errno.h>
@@ -244,6 +245,23 @@ static bool read_source_timeout(struct config_reader *reader, json_t *value, voi
     return read_duration(reader, value, &((struct source_config *)source)->timeout_ms);
 }
 
+/* {"file": PATH} or {"env": NAME}: the value is there. */
+static char *read_secret(struct config_reader *reader, const json_t *value)
+{
+    const char *file = json_string_value(json_object_get(value, "file"));
+    const char *variable = json_string_value(json_object_get(value, "env"));
+    if (json_object_size(value) != 1 || (file == NULL && variable == NULL)) {
+        fail(reader,
+             "expected a value, {\"file\": \"/etc/tidemark/password\"} or {\"env\": \"KAFKA_PASSWORD\"}");
+        return NULL;
+    }
+    char *text = file != NULL ? config_secret_file(file, reader->error)
+                              : config_secret_environment(variable, reader->error);
+    if (text == NULL)
+        fail_with_error(reader);
+    return text;
+}
+
 static bool read_properties(struct config_reader *reader, json_t *value, void *target)
 {
     struct source_config *source = target;
@@ -257,7 +275,7 @@ static bool read_properties(struct config_reader *reader, json_t *value, void *t
     json_object_foreach(value, name, member)
     {
         config_path_enter_key(&reader->path, name);
-        char *text = read_scalar(reader, member);
+        char *text = json_is_object(member) ? read_secret(reader, member) : read_scalar(reader, member);
         if (text == NULL)
             return false;
         source->properties[source->property_count++] = (struct source_property){mem_copy_text(name), text};
@@ -316,7 +334,7 @@ static const struct config_key source_keys[] = {
     {"kafka", read_kafka, CONFIG_TEXT, NULL,
      "Bootstrap servers of a Kafka cluster: HOST:PORT, with commas between."},
     {"logstore", read_logstore, CONFIG_TEXT, NULL, "Folder of a log store."},
-    {"properties", read_properties, CONFIG_SCALARS, NULL,
+    {"properties", read_properties, CONFIG_PROPERTIES, NULL,
      "Properties of librdkafka, for TLS and SASL among others."},
     {"topics", read_topics, CONFIG_OBJECT, filter_keys, "Which topics are observed."},
     {"groups", read_groups, CONFIG_OBJECT, filter_keys, "Which consumer groups are observed."},

@@ -17,11 +17,11 @@ enum config_form {
     CONFIG_DURATION,
     CONFIG_LABEL,
     CONFIG_LOG_FORMAT,
-    CONFIG_PATTERNS, /* a list of regular expressions */
-    CONFIG_SCALARS,  /* an object of texts, numbers and truth values */
-    CONFIG_RULES,    /* an object of the rules in exporter/rules.h */
-    CONFIG_OBJECT,   /* an object with `keys` */
-    CONFIG_SOURCES,  /* a list of objects with `keys`: one kind of source each */
+    CONFIG_PATTERNS,   /* a list of regular expressions */
+    CONFIG_PROPERTIES, /* an object of texts, numbers and truth values, or where to find them */
+    CONFIG_RULES,      /* an object of the rules in exporter/rules.h */
+    CONFIG_OBJECT,     /* an object with `keys` */
+    CONFIG_SOURCES,    /* a list of objects with `keys`: one kind of source each */
 };
 
 struct config_key {

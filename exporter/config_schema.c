@@ -29,6 +29,13 @@ static json_t *describe_scalar(void)
     return json_pack("{s:[s,s,s]}", "type", "string", "number", "boolean");
 }
 
+/* The value is in a file, or in an environment variable. */
+static json_t *describe_elsewhere(const char *where)
+{
+    return json_pack("{s:s, s:b, s:[s], s:{s:o}}", "type", "object", "additionalProperties", 0, "required",
+                     where, "properties", where, json_pack("{s:s}", "type", "string"));
+}
+
 static json_t *describe_rule(const char *meaning, json_t *value)
 {
     json_object_set_new(value, "description", json_string(meaning));
@@ -72,8 +79,9 @@ static json_t *describe(const struct config_key *key)
         return json_pack("{s:[s,s]}", "enum", "logfmt", "json");
     case CONFIG_PATTERNS:
         return json_pack("{s:s, s:o}", "type", "array", "items", describe_text());
-    case CONFIG_SCALARS:
-        return json_pack("{s:s, s:o}", "type", "object", "additionalProperties", describe_scalar());
+    case CONFIG_PROPERTIES:
+        return json_pack("{s:s, s:{s:[o,o,o]}}", "type", "object", "additionalProperties", "anyOf",
+                         describe_scalar(), describe_elsewhere("file"), describe_elsewhere("env"));
     case CONFIG_RULES:
         return describe_rules();
     case CONFIG_OBJECT:

@@ -249,8 +249,9 @@ static const char check_help[] =
 
 static int check_command(int argc, char **argv)
 {
+    static const char *const refused[] = {"once", NULL};
     struct error error = {0};
-    struct options options = {0};
+    struct options options = {.refused = refused};
     struct config config = config_default();
     int code = EXIT_DONE;
     signal(SIGPIPE, SIG_IGN);

@@ -189,32 +189,40 @@ static const char *login_remedy(const struct source_config *config, rd_kafka_res
     }
 }
 
-static bool check_login(const struct source_config *config, struct check_list *list)
+/* Whether the cluster answers to this client. */
+static bool check_login(const struct source_config *config, struct kafka_client *client,
+                        struct check_list *list)
 {
-    struct error error = {0};
-    struct kafka_client *client = kafka_client_new(config, KAFKA_ADMIN, &error);
-    if (client == NULL) {
-        check_list_problem(list, CHECK_FAILED, "mend \"properties\" in the configuration", "%s",
-                           error_text(&error));
-        error_clear(&error);
-        return false;
-    }
     const struct rd_kafka_metadata *metadata;
     rd_kafka_resp_err_t said,
         code = rd_kafka_metadata(kafka_client_handle(client), 1, NULL, &metadata, (int)config->timeout_ms);
-    bool done = code == RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (done) {
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
         check_list_ok(list, "the cluster answers: %d brokers, %d topics that may be seen",
                       metadata->broker_cnt, metadata->topic_cnt);
         rd_kafka_metadata_destroy(metadata);
-    } else {
-        const char *complaint = kafka_client_complaint(client, &said);
-        check_list_problem(list, CHECK_FAILED, login_remedy(config, complaint != NULL ? said : code),
-                           "the cluster doesn't answer: %s",
-                           complaint != NULL ? complaint : rd_kafka_err2str(code));
+        return true;
     }
-    kafka_client_free(&client);
-    return done;
+    const char *complaint = kafka_client_complaint(client, &said);
+    check_list_problem(list, CHECK_FAILED, login_remedy(config, complaint != NULL ? said : code),
+                       "the cluster doesn't answer: %s",
+                       complaint != NULL ? complaint : rd_kafka_err2str(code));
+    return false;
+}
+
+/* A client as the collector makes it, or NULL. */
+static struct kafka_client *check_properties(const struct source_config *config, struct check_list *list)
+{
+    struct error error = {0};
+    struct kafka_client *client = kafka_client_new(config, KAFKA_ADMIN, &error);
+    bool wants_oidc = strcasecmp(property(config, "sasl.oauthbearer.method", ""), "oidc") == 0;
+    if (client == NULL)
+        check_list_problem(list, CHECK_FAILED,
+                           wants_oidc
+                               ? "install a librdkafka that was built with libcurl: this one has no OIDC"
+                               : "mend \"properties\" in the configuration",
+                           "%s", error_text(&error));
+    error_clear(&error);
+    return client;
 }
 
 /* --- permissions --------------------------------------------------------------------------------------- */
@@ -309,6 +317,8 @@ static void check_poll(const struct source_config *config, struct check_list *li
 
 void kafka_check(const struct source_config *config, struct check_list *list)
 {
-    if (check_servers(config, list) && check_login(config, list))
+    struct kafka_client *client = check_properties(config, list);
+    if (client != NULL && check_servers(config, list) && check_login(config, client, list))
         check_poll(config, list);
+    kafka_client_free(&client);
 }

@@ -194,6 +194,29 @@ def test_a_mechanism_that_this_build_lacks(secure, certificates, tmp_path):
     assert "MAGIC" in printed
 
 
+def test_oidc_where_the_library_lacks_it(tmp_path):
+    """Debian's librdkafka was built without libcurl."""
+    found = {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "OAUTHBEARER", "sasl.oauthbearer.method": "oidc"}
+    code, printed = check(tmp_path, "127.0.0.1:9092", found)
+    assert code == 1
+    assert "built with libcurl" in printed
+
+
+@pytest.mark.parametrize("where", ["file", "env"])
+def test_a_password_that_is_kept_elsewhere(secure, certificates, tmp_path, monkeypatch, where):
+    """The configuration names a file or an environment variable; first neither is there."""
+    address, path = secure.nodes[0].address_of("PASSWORD"), tmp_path / "password"
+    found = properties(certificates, "PASSWORD", user="admin")
+    found["sasl.password"] = {"file": str(path)} if where == "file" else {"env": "TIDEMARK_TEST_PASSWORD"}
+    code, printed = check(tmp_path, address, found)
+    assert code == 2
+    assert 'sources[0].properties["sasl.password"]' in printed
+    path.write_text("moon\n")
+    monkeypatch.setenv("TIDEMARK_TEST_PASSWORD", "moon")
+    code, printed = check(tmp_path, address, found)
+    assert code == 0, printed
+
+
 # --- permissions -------------------------------------------------------------------------------------------------
 
 
