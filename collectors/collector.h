@@ -31,6 +31,7 @@ struct source_config {
     struct name_filter topics, groups; /* applied before anything is asked about a topic or group */
     int64_t poll_interval_ms;
     int64_t timeout_ms; /* for each request to the source */
+    char *written;      /* owned; all that a file says of it, in one form; NULL: nothing but the above */
 };
 
 struct collector; /* what a kind of source keeps between polls */

@@ -32,6 +32,7 @@ static void free_source(struct source_config *source)
     free(source->name);
     free(source->kind);
     free(source->address);
+    free(source->written);
     for (size_t i = 0; i < source->property_count; i++) {
         free(source->properties[i].name);
         free(source->properties[i].value);
@@ -176,6 +177,25 @@ struct source_config *config_add_source(struct config *config, const char *kind,
         .address = mem_copy_text(address),
     };
     return source;
+}
+
+static bool properties_equal(const struct source_config *a, const struct source_config *b)
+{
+    bool equal = a->property_count == b->property_count;
+    for (size_t i = 0; i < a->property_count && equal; i++)
+        equal = strcmp(a->properties[i].name, b->properties[i].name) == 0 &&
+                strcmp(a->properties[i].value, b->properties[i].value) == 0;
+    return equal;
+}
+
+bool source_config_equal(const struct source_config *a, const struct source_config *b)
+{
+    const char *written_a = a->written != NULL ? a->written : "";
+    const char *written_b = b->written != NULL ? b->written : "";
+    return strcmp(a->name, b->name) == 0 && strcmp(a->kind, b->kind) == 0 &&
+           strcmp(a->address, b->address) == 0 && a->poll_interval_ms == b->poll_interval_ms &&
+           a->timeout_ms == b->timeout_ms && strcmp(written_a, written_b) == 0 &&
+           properties_equal(a, b); /* a secret may come from another file */
 }
 
 /* [NAME=]ADDRESS. A name has no "/", ":" or ",", so that paths and addresses with "=" in them keep it. */

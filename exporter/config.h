@@ -17,6 +17,7 @@ struct config {
     uint16_t port;       /* 0: one that is free */
     char *cluster_label; /* owned; name of the label `cluster` */
     enum log_format log_format;
+    bool lifecycle;           /* POST /-/reload is answered */
     int64_t poll_interval_ms; /* of sources that don't say otherwise */
     int64_t timeout_ms;       /* likewise */
     struct source_config *sources;
@@ -43,6 +44,9 @@ bool config_set(struct config *config, const char *key, const char *text, struct
 /* Adds a source of the kind "kafka" or "logstore". The result is valid until the next is added. */
 struct source_config *config_add_source(struct config *config, const char *kind, const char *name,
                                         const char *address);
+
+/* Whether two sources of complete configurations are polled alike. */
+bool source_config_equal(const struct source_config *a, const struct source_config *b);
 
 /* Takes in a flag, without its dashes, and its value: a setting of config_set() with dashes for underscores,
  * "kafka" or "logstore" with [NAME=]ADDRESS, "rule" with NAME=VALUE, or "config" with a file. Flags win over

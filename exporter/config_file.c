@@ -347,6 +347,7 @@ static bool read_source(struct config_reader *reader, json_t *value, void *targe
 {
     (void)target;
     struct source_config *source = config_add_source(reader->config, "", "", "");
+    source->written = json_dumps(value, JSON_COMPACT | JSON_SORT_KEYS);
     if (!read_object(reader, value, source_keys, source))
         return false;
     if (source->kind[0] == '\0')

@@ -5,6 +5,7 @@
 #include "exporter/measure.h"
 #include "exporter/publish.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* The HTTP server: a table of routes to what is published. It sees no source, so no answer waits for one. */
@@ -14,6 +15,9 @@ struct http_config {
     const char *host; /* address or name to listen on; NULL or "": every address */
     uint16_t port;    /* 0: one that is free */
     const struct program_facts *program;
+    /* Reads the configuration once more; called from the server's threads. NULL: nobody may ask for it. */
+    bool (*reload)(void *context, struct error *error);
+    void *context;
 };
 
 /* Starts to listen and to serve what `publish` holds, in threads of its own. What the configuration points to

@@ -14,6 +14,7 @@ static const struct route {
     {"/", METHOD_GET, answer_screen},
     {"/metrics", METHOD_GET, answer_metrics},
     {"/healthz", METHOD_GET, answer_health},
+    {"/-/reload", METHOD_POST, answer_reload},
 };
 
 /* What follows the route's path in `path`; NULL when the route is another's. */

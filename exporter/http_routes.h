@@ -16,4 +16,7 @@ answer_request answer_metrics;
 answer_request answer_screen;
 answer_request answer_health;
 
+/* http_reload.c */
+answer_request answer_reload;
+
 #endif

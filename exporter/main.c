@@ -109,6 +109,8 @@ static bool parse_flags(int argc, char **argv, bool file_pass, struct config *co
         if (is_refused(argument, options)) {
             refuse_flag(argument, error);
             return false;
+        } else if (strcmp(argument, "--web.enable-lifecycle") == 0) {
+            config->lifecycle = true;
         } else if (strcmp(argument, "--once") == 0) {
             options->once = true;
         } else if (strcmp(argument, "--help") == 0 || strcmp(argument, "-h") == 0) {
@@ -137,16 +139,27 @@ static bool parse(int argc, char **argv, struct config *config, struct options *
 
 /* --- serving ------------------------------------------------------------------------------------------- */
 
-/* Blocks the signals that end the program, for this thread and those that it starts. */
-static sigset_t block_signals(void)
+/* Blocks the signals that are waited for, for this thread and those that it starts: those that end the
+ * program, and `further` (0: none). */
+static sigset_t block_signals(int further)
 {
-    sigset_t ending;
-    sigemptyset(&ending);
-    sigaddset(&ending, SIGINT);
-    sigaddset(&ending, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &ending, NULL); /* fails only for a `how` that doesn't exist */
+    sigset_t awaited;
+    sigemptyset(&awaited);
+    sigaddset(&awaited, SIGINT);
+    sigaddset(&awaited, SIGTERM);
+    if (further != 0)
+        sigaddset(&awaited, further);
+    pthread_sigmask(SIG_BLOCK, &awaited, NULL); /* fails only for a `how` that doesn't exist */
     signal(SIGPIPE, SIG_IGN);
-    return ending;
+    return awaited;
+}
+
+static int await_signal(const sigset_t *awaited)
+{
+    int caught;
+    while (sigwait(awaited, &caught) != 0)
+        ;
+    return caught;
 }
 
 static void log_listening(const struct config *config, uint16_t port)
@@ -164,16 +177,18 @@ static void end_at_once(int code)
     _exit(code);
 }
 
-/* Serves until a signal comes. */
-static bool serve_until_signal(const struct config *config, struct service *service, const sigset_t *ending,
+/* Serves until a signal comes that ends it. */
+static bool serve_until_signal(const struct config *config, struct service *service, const sigset_t *awaited,
                                struct error *error)
 {
-    if (!service_start(service, error))
+    if (!service_start(service, config->port, error))
         return false;
     log_listening(config, service_port(service));
-    int caught;
-    while (sigwait(ending, &caught) != 0)
-        ;
+    while (await_signal(awaited) == SIGHUP) {
+        struct error failure = {0};
+        service_reload(service, &failure);
+        error_clear(&failure); /* logged */
+    }
     return true;
 }
 
@@ -184,23 +199,39 @@ static int complain_about_start(struct error *error)
     return complain("serve", error);
 }
 
-static int serve(const struct config *config, bool once)
+/* The command line of `serve`, which a reload reads again. */
+struct command_line {
+    int argc;
+    char **argv;
+};
+
+static bool read_config(void *context, struct config *config, struct error *error)
+{
+    static const char *const refused[] = {NULL};
+    struct command_line *line = context;
+    struct options options = {.refused = refused};
+    return parse(line->argc, line->argv, config, &options, error) && config_complete(config, error);
+}
+
+static int serve(struct shared_config *shared, struct command_line *line, bool once)
 {
     struct error error = {0};
     struct service_environment around = environment();
+    around.read_config = read_config;
+    around.context = line;
     /* A single page has nothing to clean up: there a signal ends the program at once. */
-    sigset_t ending = {0};
+    sigset_t awaited = {0};
     if (!once)
-        ending = block_signals();
-    log_set_format(config->log_format);
-    struct service *service = service_new(config, &around, &error);
+        awaited = block_signals(SIGHUP);
+    log_set_format(shared->config.log_format);
+    struct service *service = service_new(shared, &around, &error);
     int code = EXIT_DONE;
     if (service == NULL)
         return complain("serve", &error);
     if (once) {
         if (!service_print_once(service, stdout, &error))
             code = complain("serve", &error);
-    } else if (!serve_until_signal(config, service, &ending, &error)) {
+    } else if (!serve_until_signal(&shared->config, service, &awaited, &error)) {
         code = complain_about_start(&error);
     }
     if (!service_stop(&service))
@@ -219,6 +250,7 @@ static const char serve_help[] =
     "  --rule NAME=VALUE                      a number that the conditions depend on, such as objective=5m\n"
     "  --cluster-label NAME                   name of the label `cluster`\n"
     "  --log-format logfmt|json\n"
+    "  --web.enable-lifecycle                 POST /-/reload reads the configuration again, as SIGHUP does\n"
     "  --once                                 print one page of metrics and end\n\n"
     "Example: tidemark serve --kafka broker-1:9092 --listen 127.0.0.1:9308\n";
 
@@ -233,8 +265,11 @@ static int serve_command(int argc, char **argv)
         code = complain("serve", &error);
     else if (options.help)
         fputs(serve_help, stdout);
-    else
-        code = serve(&config, options.once);
+    else {
+        struct shared_config *shared = shared_config_new(&config);
+        code = serve(shared, &(struct command_line){argc, argv}, options.once);
+        shared_config_release(&shared);
+    }
     config_free(&config);
     return code;
 }
@@ -291,17 +326,15 @@ static bool configure_demo(struct config *config, struct error *error)
 
 /* Where the default port is taken, a free one does: the demo prints it anyway. One that was asked for has to
  * be had. */
-static bool start_listening(struct config *config, bool asked_for, struct service *service,
-                            struct error *error)
+static bool start_listening(uint16_t port, bool asked_for, struct service *service, struct error *error)
 {
-    if (service_start(service, error))
+    if (service_start(service, port, error))
         return true;
     if (error->code != ERROR_UNAVAILABLE || asked_for)
         return false;
-    printf("Port %u is taken, so here is another.\n", (unsigned)config->port);
+    printf("Port %u is taken, so here is another.\n", (unsigned)port);
     error_clear(error);
-    config->port = 0;
-    return service_start(service, error);
+    return service_start(service, 0, error);
 }
 
 static void print_guide(const struct config *config, const struct service *service)
@@ -325,23 +358,25 @@ static bool run_demo(struct config *config, const struct options *options, const
     struct error error = {0};
     struct service_environment around = environment();
     config_add_source(config, "logstore", "demo", demo_folder(demo));
-    struct service *service = config_complete(config, &error) ? service_new(config, &around, &error) : NULL;
-    if (service != NULL && start_listening(config, options->listen, service, &error)) {
-        print_guide(config, service);
-        int caught;
-        while (sigwait(ending, &caught) != 0)
-            ;
+    bool complete = config_complete(config, &error);
+    struct shared_config *shared = shared_config_new(config);
+    struct service *service = complete ? service_new(shared, &around, &error) : NULL;
+    if (service != NULL && start_listening(shared->config.port, options->listen, service, &error)) {
+        print_guide(&shared->config, service);
+        await_signal(ending);
     } else {
         error.code = ERROR_USAGE; /* as of serve: what can't be had from the start is wrong use */
         *code = complain("demo", &error);
     }
+    shared_config_release(&shared);
     return service_stop(&service);
 }
 
 static int demo_command(int argc, char **argv)
 {
     /* The demo has a store and a configuration of its own, and goes on. */
-    static const char *const refused[] = {"kafka", "logstore", "config", "timeout", "once", NULL};
+    static const char *const refused[] = {
+        "kafka", "logstore", "config", "timeout", "once", "web.enable-lifecycle", NULL};
     struct error error = {0};
     struct options options = {.refused = refused};
     struct config config = config_default();
@@ -355,7 +390,7 @@ static int demo_command(int argc, char **argv)
     } else {
         /* First the signals, so that none comes between making the folder and being able to remove it. Then
          * the demo, before there is a thread, since it makes processes. */
-        sigset_t ending = block_signals();
+        sigset_t ending = block_signals(0);
         struct demo *demo = demo_start(&error);
         bool ended = true;
         if (demo != NULL)

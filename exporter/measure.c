@@ -330,6 +330,18 @@ int64_t measure_build_info(const struct build_subject *subject)
     return subject->facts->program->version != NULL ? 1 : UNKNOWN;
 }
 
+int64_t measure_config_last_reload_successful(const struct process_subject *subject)
+{
+    const struct reload_record *reloads = subject->facts->program->reloads;
+    return reloads == NULL ? UNKNOWN : !atomic_load(&reloads->failed);
+}
+
+int64_t measure_config_last_reload_success(const struct process_subject *subject)
+{
+    const struct reload_record *reloads = subject->facts->program->reloads;
+    return reloads == NULL ? UNKNOWN : atomic_load(&reloads->last_success);
+}
+
 int64_t measure_page_timestamp(const struct process_subject *subject)
 {
     return subject->facts->now;

@@ -3,6 +3,7 @@
 
 #include "exporter/process.h"
 #include "exporter/publish.h"
+#include "exporter/reload_record.h"
 
 #include <stdint.h>
 
@@ -15,7 +16,8 @@
 /* What stays the same as long as the program runs. The texts outlive every page. */
 struct program_facts {
     const char *version, *librdkafka_version;
-    const char *cluster_label; /* name of the label `cluster` */
+    const char *cluster_label;           /* name of the label `cluster` */
+    const struct reload_record *reloads; /* of the configuration; NULL where there are none */
 };
 
 /* What a page says that no source does. */

@@ -9,16 +9,26 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
-struct poller {
+/* What a poller polls by. Its collector knows the source of the configuration that it was opened with, which
+ * therefore outlives later ones that leave this source as it is. */
+struct poller_change {
+    struct shared_config *shared; /* the latest, for the rules */
+    struct shared_config *opened; /* the one that `source` lies in */
     const struct source_config *source;
-    const struct collector_kind *kind;
-    const struct rules *rules;
-    struct publish *publish;
-    size_t index; /* in publish */
+    struct collector *collector;       /* NULL, with `opened` and `source`: as before */
+    const struct collector_kind *kind; /* of the collector */
+};
 
-    struct collector *collector;
+struct poller {
+    char *name; /* of the source */
+    const struct collector_kind *kind;
+    struct publish *publish;
+    size_t id; /* in publish */
+
+    struct poller_change settings; /* changed by the thread, under the lock */
     struct history *history;
     struct source_status status;
     bool partial;      /* the last poll left something out */
@@ -27,26 +37,14 @@ struct poller {
     unsigned seed;     /* of the pauses' jitter */
 
     pthread_t thread;
-    bool started;
-    pthread_mutex_t lock; /* guards `stop` */
-    pthread_cond_t stop_requested;
-    bool stop;
+    bool joinable;
+    pthread_mutex_t lock;   /* guards what follows, and changes of `settings` */
+    pthread_cond_t changed; /* any of what follows */
+    bool start, stop;
+    struct poller_change *next; /* owned */
 };
 
 enum { FIRST_PAUSE_MS = 1000, LONGEST_PAUSE_MS = 10 * 1000, MOST_DOUBLINGS = 16 };
-
-struct source_status poller_first_status(const struct source_config *source,
-                                         const struct collector_kind *kind)
-{
-    return (struct source_status){
-        .cluster = source->name,
-        .kind = kind->name,
-        .offsets = kind->offsets,
-        .rebalances = kind->rebalances,
-        .last_success = UNKNOWN,
-        .poll_interval_ms = source->poll_interval_ms,
-    };
-}
 
 /* A condition that waits by the clock that doesn't jump. */
 static void init_condition(pthread_cond_t *condition)
@@ -60,30 +58,156 @@ static void init_condition(pthread_cond_t *condition)
     pthread_condattr_destroy(&attributes);
 }
 
-struct poller *poller_new(const struct source_config *source, const struct collector_kind *kind,
-                          const struct rules *rules, struct publish *publish, size_t index,
-                          struct error *error)
+static void *run(void *context);
+
+static bool open_source(struct shared_config *shared, size_t index, const struct collector_kind *kind,
+                        struct poller_change *settings, struct error *error)
 {
-    struct collector *collector = kind->open(source, error);
-    if (collector == NULL) {
+    const struct source_config *source = &shared->config.sources[index];
+    settings->collector = kind->open(source, error);
+    if (settings->collector == NULL) {
         error_wrap(error, "source \"%s\"", source->name);
-        return NULL;
+        return false;
     }
+    settings->kind = kind;
+    settings->source = source;
+    settings->opened = shared_config_hold(shared);
+    return true;
+}
+
+struct poller *poller_new(struct shared_config *shared, size_t index, const struct collector_kind *kind,
+                          struct publish *publish, size_t id, struct error *error)
+{
+    struct poller_change settings = {0};
+    if (!open_source(shared, index, kind, &settings, error))
+        return NULL;
+    settings.shared = shared_config_hold(shared);
     struct poller *poller = MEM_NEW(struct poller);
     *poller = (struct poller){
-        .source = source,
+        .name = mem_copy_text(settings.source->name),
         .kind = kind,
-        .rules = rules,
         .publish = publish,
-        .index = index,
-        .collector = collector,
+        .id = id,
+        .settings = settings,
         .history = history_new(),
-        .status = poller_first_status(source, kind),
-        .seed = (unsigned)clock_monotonic_us() + (unsigned)index,
+        .seed = (unsigned)clock_monotonic_us() + (unsigned)id,
+    };
+    poller->status = (struct source_status){
+        .cluster = poller->name,
+        .kind = kind->name,
+        .offsets = kind->offsets,
+        .rebalances = kind->rebalances,
+        .last_success = UNKNOWN,
+        .poll_interval_ms = settings.source->poll_interval_ms,
     };
     pthread_mutex_init(&poller->lock, NULL); /* can't fail with default attributes on Linux */
-    init_condition(&poller->stop_requested);
+    init_condition(&poller->changed);
+    int code = pthread_create(&poller->thread, NULL, run, poller);
+    poller->joinable = code == 0;
+    if (code != 0) {
+        error_set_errno(error, ERROR_UNAVAILABLE, code, "source \"%s\": start its thread", poller->name);
+        poller_free(&poller);
+    }
     return poller;
+}
+
+bool poller_polls(const struct poller *poller, const struct source_config *source)
+{
+    return strcmp(poller->name, source->name) == 0 && strcmp(poller->kind->name, source->kind) == 0;
+}
+
+size_t poller_id(const struct poller *poller)
+{
+    return poller->id;
+}
+
+struct source_status poller_first_status(const struct poller *poller)
+{
+    return poller->status;
+}
+
+/* --- other settings ------------------------------------------------------------------------------------ */
+
+struct poller_change *poller_prepare(struct poller *poller, struct shared_config *shared, size_t index,
+                                     struct error *error)
+{
+    pthread_mutex_lock(&poller->lock);
+    const struct poller_change *next = poller->next;
+    const struct source_config *latest =
+        next != NULL && next->source != NULL ? next->source : poller->settings.source;
+    bool same = source_config_equal(latest, &shared->config.sources[index]);
+    pthread_mutex_unlock(&poller->lock);
+    struct poller_change *change = MEM_NEW(struct poller_change);
+    if (!same && !open_source(shared, index, poller->kind, change, error)) {
+        free(change);
+        return NULL;
+    }
+    change->shared = shared_config_hold(shared);
+    return change;
+}
+
+static void close_source(struct poller_change *settings)
+{
+    if (settings->collector != NULL)
+        settings->kind->close(&settings->collector);
+    shared_config_release(&settings->opened);
+    settings->source = NULL;
+}
+
+void poller_drop_change(struct poller_change **change)
+{
+    if (*change == NULL)
+        return;
+    close_source(*change);
+    shared_config_release(&(*change)->shared);
+    free(*change);
+    *change = NULL;
+}
+
+/* Moves the source that `from` opened to `to`, which has none. */
+static void move_source(struct poller_change *to, struct poller_change *from)
+{
+    to->opened = from->opened;
+    to->source = from->source;
+    to->collector = from->collector;
+    to->kind = from->kind;
+    from->opened = NULL;
+    from->source = NULL;
+    from->collector = NULL;
+}
+
+void poller_take_change(struct poller *poller, struct poller_change **change)
+{
+    pthread_mutex_lock(&poller->lock);
+    struct poller_change *overtaken = poller->next;
+    poller->next = *change;
+    if (overtaken != NULL && (*change)->source == NULL)
+        move_source(*change, overtaken);
+    pthread_cond_signal(&poller->changed);
+    pthread_mutex_unlock(&poller->lock);
+    poller_drop_change(&overtaken);
+    *change = NULL;
+}
+
+/* Carries out the change that waits, if there is one. */
+static void change_settings(struct poller *poller)
+{
+    pthread_mutex_lock(&poller->lock);
+    struct poller_change *change = poller->next;
+    poller->next = NULL;
+    if (change != NULL) {
+        struct poller_change before = poller->settings;
+        if (change->source == NULL)
+            move_source(change, &before);
+        poller->settings = *change;
+        *change = before; /* to be dropped */
+    }
+    pthread_mutex_unlock(&poller->lock);
+    if (change != NULL && change->source != NULL) {
+        poller->failures = 0;
+        poller->status.poll_interval_ms = poller->settings.source->poll_interval_ms;
+    }
+    poller_drop_change(&change);
 }
 
 /* --- one poll ------------------------------------------------------------------------------------------ */
@@ -102,11 +226,11 @@ static void log_partial(struct poller *poller, const struct poll_report *report)
     bool partial = report->first_error.code != ERROR_NONE;
     if (partial && !poller->partial)
         log_event(LOG_LEVEL_WARN, "part of the source can't be observed",
-                  LOG_FIELDS(log_text("cluster", poller->source->name),
+                  LOG_FIELDS(log_text("cluster", poller->name),
                              log_text("reason", error_text(&report->first_error))));
     else if (!partial && poller->partial)
         log_event(LOG_LEVEL_INFO, "all of the source can be observed again",
-                  LOG_FIELDS(log_text("cluster", poller->source->name)));
+                  LOG_FIELDS(log_text("cluster", poller->name)));
     poller->partial = partial;
 }
 
@@ -114,8 +238,7 @@ static void publish_success(struct poller *poller, struct snapshot *snapshot)
 {
     if (!poller->status.up)
         log_event(LOG_LEVEL_INFO, "source is up",
-                  LOG_FIELDS(log_text("cluster", poller->source->name),
-                             log_int("topics", snapshot->topic_count),
+                  LOG_FIELDS(log_text("cluster", poller->name), log_int("topics", snapshot->topic_count),
                              log_int("groups", snapshot->group_count)));
     poller->status.up = true;
     poller->status.polled = true;
@@ -123,14 +246,15 @@ static void publish_success(struct poller *poller, struct snapshot *snapshot)
     poller->shown = true;
     poller->failures = 0;
     history_observe(poller->history, snapshot);
-    struct findings *findings = evaluate(poller->history, snapshot, snapshot->time, poller->rules);
-    publish_poll(poller->publish, poller->index, &poller->status, snapshot, findings);
+    struct findings *findings =
+        evaluate(poller->history, snapshot, snapshot->time, &poller->settings.shared->config.rules);
+    publish_poll(poller->publish, poller->id, &poller->status, snapshot, findings);
 }
 
 /* Whether what is published of the source has become too old to be shown. */
 static bool outdated(const struct poller *poller)
 {
-    int64_t keep = poller->source->poll_interval_ms * POLLER_KEEP_INTERVALS;
+    int64_t keep = poller->settings.source->poll_interval_ms * POLLER_KEEP_INTERVALS;
     if (keep < POLLER_KEEP_MS)
         keep = POLLER_KEEP_MS;
     return poller->shown && clock_wall_ms() - poller->status.last_success > keep;
@@ -139,28 +263,27 @@ static bool outdated(const struct poller *poller)
 static void publish_failure(struct poller *poller, const struct error *error)
 {
     if (poller->status.up || !poller->status.polled)
-        log_event(
-            LOG_LEVEL_ERROR, "source is down",
-            LOG_FIELDS(log_text("cluster", poller->source->name), log_text("reason", error_text(error))));
+        log_event(LOG_LEVEL_ERROR, "source is down",
+                  LOG_FIELDS(log_text("cluster", poller->name), log_text("reason", error_text(error))));
     poller->status.up = false;
     poller->status.polled = true;
     if (poller->failures < MOST_DOUBLINGS)
         poller->failures++;
     bool forget = outdated(poller);
     poller->shown = poller->shown && !forget;
-    publish_status(poller->publish, poller->index, &poller->status, forget);
+    publish_status(poller->publish, poller->id, &poller->status, forget);
 }
 
 bool poller_poll(struct poller *poller, struct error *error)
 {
     struct poll_report report = {0};
-    struct snapshot *snapshot = poller->kind->poll(poller->collector, &report, error);
+    struct snapshot *snapshot = poller->kind->poll(poller->settings.collector, &report, error);
     take_report(poller, &report);
     if (snapshot != NULL) {
         log_partial(poller, &report);
         publish_success(poller, snapshot);
     } else {
-        error_wrap(error, "source \"%s\"", poller->source->name);
+        error_wrap(error, "source \"%s\"", poller->name);
         publish_failure(poller, error);
     }
     error_clear(&report.first_error);
@@ -174,7 +297,7 @@ bool poller_poll(struct poller *poller, struct error *error)
  */
 static int64_t pause_us(struct poller *poller, int64_t poll_us)
 {
-    int64_t interval_ms = poller->source->poll_interval_ms;
+    int64_t interval_ms = poller->settings.source->poll_interval_ms;
     if (poller->failures == 0)
         return interval_ms * 1000 > poll_us ? interval_ms * 1000 - poll_us : 0;
     int64_t longest = interval_ms > LONGEST_PAUSE_MS ? interval_ms : LONGEST_PAUSE_MS;
@@ -184,7 +307,7 @@ static int64_t pause_us(struct poller *poller, int64_t poll_us)
     return pause * 1000 - pause * 250 * (rand_r(&poller->seed) % 1000) / 1000;
 }
 
-/* Waits so long, or until the poller is to stop: then true. */
+/* Waits so long, or until a source was opened that is polled at once, or the poller is to stop: then true. */
 static bool wait_for_stop(struct poller *poller, int64_t wait_us)
 {
     int64_t until = clock_monotonic_us() + wait_us;
@@ -192,49 +315,62 @@ static bool wait_for_stop(struct poller *poller, int64_t wait_us)
                                 .tv_nsec = (long)(until % 1000000) * 1000};
     pthread_mutex_lock(&poller->lock);
     int waited = 0;
-    while (!poller->stop && waited == 0)
-        waited = pthread_cond_timedwait(&poller->stop_requested, &poller->lock, &deadline);
+    while (!poller->stop && (poller->next == NULL || poller->next->source == NULL) && waited == 0)
+        waited = pthread_cond_timedwait(&poller->changed, &poller->lock, &deadline);
     bool stop = poller->stop;
     pthread_mutex_unlock(&poller->lock);
     return stop;
 }
 
+/* False when it is to stop before it was started. */
+static bool wait_for_start(struct poller *poller)
+{
+    pthread_mutex_lock(&poller->lock);
+    while (!poller->start && !poller->stop)
+        pthread_cond_wait(&poller->changed, &poller->lock);
+    bool start = !poller->stop;
+    pthread_mutex_unlock(&poller->lock);
+    return start;
+}
+
 static void *run(void *context)
 {
     struct poller *poller = context;
-    int64_t poll_us;
-    do {
+    int64_t poll_us = 0;
+    for (bool go = wait_for_start(poller); go; go = !wait_for_stop(poller, pause_us(poller, poll_us))) {
         struct error error = {0};
+        change_settings(poller);
         int64_t start = clock_monotonic_us();
         poller_poll(poller, &error);
         error_clear(&error); /* logged and published */
         poll_us = clock_monotonic_us() - start;
-    } while (!wait_for_stop(poller, pause_us(poller, poll_us)));
+    }
+    /* Here, since it may take its time: nobody waits for longer than he wants to. */
+    close_source(&poller->settings);
     return NULL;
 }
 
-bool poller_start(struct poller *poller, struct error *error)
+static void set_flag(struct poller *poller, bool *flag)
 {
-    int code = pthread_create(&poller->thread, NULL, run, poller);
-    if (code != 0) {
-        error_set_errno(error, ERROR_IO, code, "source \"%s\": start its thread", poller->source->name);
-        return false;
-    }
-    poller->started = true;
-    return true;
+    pthread_mutex_lock(&poller->lock);
+    *flag = true;
+    pthread_cond_signal(&poller->changed);
+    pthread_mutex_unlock(&poller->lock);
+}
+
+void poller_start(struct poller *poller)
+{
+    set_flag(poller, &poller->start);
 }
 
 void poller_request_stop(struct poller *poller)
 {
-    pthread_mutex_lock(&poller->lock);
-    poller->stop = true;
-    pthread_cond_signal(&poller->stop_requested);
-    pthread_mutex_unlock(&poller->lock);
+    set_flag(poller, &poller->stop);
 }
 
 bool poller_join(struct poller *poller, int64_t deadline_us)
 {
-    if (!poller->started)
+    if (!poller->joinable)
         return true;
     int64_t left = deadline_us - clock_monotonic_us();
     /* pthread_timedjoin_np() knows the wall clock only. */
@@ -243,7 +379,7 @@ bool poller_join(struct poller *poller, int64_t deadline_us)
                                 .tv_nsec = (long)(until_ms % 1000) * 1000000};
     if (pthread_timedjoin_np(poller->thread, NULL, &deadline) != 0)
         return false;
-    poller->started = false;
+    poller->joinable = false;
     return true;
 }
 
@@ -252,11 +388,18 @@ void poller_free(struct poller **poller)
     struct poller *p = *poller;
     if (p == NULL)
         return;
-    assert(!p->started);
-    p->kind->close(&p->collector);
+    if (p->joinable) { /* never started: it ends at once */
+        assert(!p->start);
+        poller_request_stop(p);
+        pthread_join(p->thread, NULL);
+    }
+    poller_drop_change(&p->next);
+    close_source(&p->settings);
+    shared_config_release(&p->settings.shared);
     history_free(&p->history);
-    pthread_cond_destroy(&p->stop_requested);
+    pthread_cond_destroy(&p->changed);
     pthread_mutex_destroy(&p->lock);
+    free(p->name);
     free(p);
     *poller = NULL;
 }

@@ -14,6 +14,11 @@ struct judged {
     struct findings *findings;
 };
 
+struct shown_name {
+    atomic_size_t holders; /* views */
+    char text[];
+};
+
 struct view_memory {
     atomic_size_t holders;
 };
@@ -22,8 +27,6 @@ struct view_memory {
 struct publish {
     pthread_mutex_t lock;
     struct view *current; /* holds one reference */
-    void (*watcher)(void *context);
-    void *watcher_context;
 };
 
 static void judged_release(struct judged *judged)
@@ -35,26 +38,51 @@ static void judged_release(struct judged *judged)
     free(judged);
 }
 
+static struct shown_name *name_new(const char *text)
+{
+    struct shown_name *name = mem_array(1, sizeof *name + strlen(text) + 1);
+    atomic_init(&name->holders, 1);
+    memcpy(name->text, text, strlen(text) + 1);
+    return name;
+}
+
+static void name_release(struct shown_name *name)
+{
+    if (atomic_fetch_sub(&name->holders, 1) == 1)
+        free(name);
+}
+
 static struct view *view_new(size_t sources)
 {
     struct view *view = MEM_NEW(struct view);
     view->sources = MEM_ARRAY(sources, struct source_view);
     view->source_count = sources;
-    view->number = 1;
     view->memory = MEM_NEW(struct view_memory);
     atomic_init(&view->memory->holders, 1);
     return view;
 }
 
-/* The same view with its own hold on all that it shows. */
+/* The same with its own hold on all that it shows. */
+static struct source_view source_copy(const struct source_view *source)
+{
+    atomic_fetch_add(&source->name->holders, 1);
+    if (source->judged != NULL)
+        atomic_fetch_add(&source->judged->holders, 1);
+    return *source;
+}
+
+static struct source_view source_new(size_t id, const struct source_status *status)
+{
+    struct source_view source = {.status = *status, .name = name_new(status->cluster), .id = id};
+    source.status.cluster = source.name->text;
+    return source;
+}
+
 static struct view *view_copy(const struct view *view)
 {
     struct view *copy = view_new(view->source_count);
-    for (size_t i = 0; i < view->source_count; i++) {
-        copy->sources[i] = view->sources[i];
-        if (copy->sources[i].judged != NULL)
-            atomic_fetch_add(&copy->sources[i].judged->holders, 1);
-    }
+    for (size_t i = 0; i < view->source_count; i++)
+        copy->sources[i] = source_copy(&view->sources[i]);
     return copy;
 }
 
@@ -64,8 +92,10 @@ void view_release(struct view **view)
     *view = NULL;
     if (v == NULL || atomic_fetch_sub(&v->memory->holders, 1) != 1)
         return;
-    for (size_t i = 0; i < v->source_count; i++)
+    for (size_t i = 0; i < v->source_count; i++) {
         judged_release(v->sources[i].judged);
+        name_release(v->sources[i].name);
+    }
     free(v->sources);
     free(v->memory);
     free(v);
@@ -77,7 +107,7 @@ struct publish *publish_new(const struct source_status *statuses, size_t sources
     pthread_mutex_init(&publish->lock, NULL); /* can't fail with default attributes on Linux */
     publish->current = view_new(sources);
     for (size_t i = 0; i < sources; i++)
-        publish->current->sources[i].status = statuses[i];
+        publish->current->sources[i] = source_new(i, &statuses[i]);
     return publish;
 }
 
@@ -99,39 +129,67 @@ static void show(struct source_view *source, struct judged *judged)
     source->findings = judged == NULL ? NULL : judged->findings;
 }
 
-/* Makes the view in which source `index` has the status and, if `replace`, shows `judged`. */
-static void update(struct publish *publish, size_t index, const struct source_status *status, bool replace,
-                   struct judged *judged)
+/* The source that its poller calls `id`; NULL when there is none any more. */
+static struct source_view *find(const struct view *view, size_t id)
 {
-    pthread_mutex_lock(&publish->lock);
-    assert(index < publish->current->source_count);
+    for (size_t i = 0; i < view->source_count; i++)
+        if (view->sources[i].id == id)
+            return &view->sources[i];
+    return NULL;
+}
+
+/* Makes `after` the current view, and gives the lock and the view before it back. */
+static void replace_and_unlock(struct publish *publish, struct view *after)
+{
     struct view *before = publish->current;
-    struct view *after = view_copy(before);
-    after->sources[index].status = *status;
-    if (replace)
-        show(&after->sources[index], judged);
-    after->number = before->number + 1;
     publish->current = after;
-    if (publish->watcher != NULL)
-        publish->watcher(publish->watcher_context);
     pthread_mutex_unlock(&publish->lock);
     /* Outside the lock: freeing a large snapshot takes its time. */
     view_release(&before);
 }
 
-void publish_poll(struct publish *publish, size_t index, const struct source_status *status,
+void publish_arrange(struct publish *publish, const struct publish_place *places, size_t count)
+{
+    struct view *after = view_new(count);
+    pthread_mutex_lock(&publish->lock);
+    for (size_t i = 0; i < count; i++) {
+        const struct source_view *known = find(publish->current, places[i].id);
+        after->sources[i] = known != NULL ? source_copy(known) : source_new(places[i].id, &places[i].first);
+    }
+    replace_and_unlock(publish, after);
+}
+
+/* Makes the view in which source `id` has the status and, if `replace`, shows `judged`. */
+static void update(struct publish *publish, size_t id, const struct source_status *status, bool replace,
+                   struct judged *judged)
+{
+    pthread_mutex_lock(&publish->lock);
+    struct view *after = view_copy(publish->current);
+    struct source_view *source = find(after, id);
+    if (source != NULL) {
+        source->status = *status;
+        source->status.cluster = source->name->text;
+        if (replace)
+            show(source, judged);
+    }
+    replace_and_unlock(publish, after);
+    if (source == NULL)
+        judged_release(judged);
+}
+
+void publish_poll(struct publish *publish, size_t id, const struct source_status *status,
                   struct snapshot *snapshot, struct findings *findings)
 {
     struct judged *judged = MEM_NEW(struct judged);
     atomic_init(&judged->holders, 1);
     judged->snapshot = snapshot;
     judged->findings = findings;
-    update(publish, index, status, true, judged);
+    update(publish, id, status, true, judged);
 }
 
-void publish_status(struct publish *publish, size_t index, const struct source_status *status, bool forget)
+void publish_status(struct publish *publish, size_t id, const struct source_status *status, bool forget)
 {
-    update(publish, index, status, forget, NULL);
+    update(publish, id, status, forget, NULL);
 }
 
 struct view *publish_view(struct publish *publish)
@@ -141,20 +199,4 @@ struct view *publish_view(struct publish *publish)
     atomic_fetch_add(&view->memory->holders, 1);
     pthread_mutex_unlock(&publish->lock);
     return view;
-}
-
-uint64_t publish_number(struct publish *publish)
-{
-    pthread_mutex_lock(&publish->lock);
-    uint64_t number = publish->current->number;
-    pthread_mutex_unlock(&publish->lock);
-    return number;
-}
-
-void publish_watch(struct publish *publish, void (*watcher)(void *context), void *context)
-{
-    pthread_mutex_lock(&publish->lock);
-    publish->watcher = watcher;
-    publish->watcher_context = context;
-    pthread_mutex_unlock(&publish->lock);
 }

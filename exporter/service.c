@@ -1,105 +1,128 @@
 #include "exporter/service.h"
 
 #include "exporter/base/clock.h"
+#include "exporter/base/log.h"
 #include "exporter/base/mem.h"
 #include "exporter/encode.h"
 #include "exporter/http.h"
-#include "exporter/poller.h"
 #include "exporter/publish.h"
+#include "exporter/reload_record.h"
+#include "exporter/sources.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 struct service {
-    const struct config *config;
     const struct service_environment *environment;
+    struct shared_config *started; /* what it was started with: for what a reload doesn't change */
     struct program_facts program;
     struct publish *publish;
-    struct poller **pollers; /* as many as there are sources; NULL where none was made */
+    struct sources *sources;
     struct http *http;
+    struct reload_record reloads;
+    pthread_mutex_t reloading;
 };
 
 enum { PIECE = 256 * 1024, PIECE_LIMIT = 64 * 1024 * 1024, STOP_US = 1800 * 1000 };
-
-static const struct collector_kind *find_kind(const struct collector_kind *const *kinds, const char *name)
-{
-    while (*kinds != NULL && strcmp((*kinds)->name, name) != 0)
-        kinds++;
-    return *kinds;
-}
 
 static void free_service(struct service **service)
 {
     struct service *s = *service;
     http_stop(&s->http);
-    for (size_t i = 0; i < s->config->source_count; i++)
-        poller_free(&s->pollers[i]);
+    sources_free(&s->sources);
     publish_free(&s->publish);
-    free(s->pollers);
+    shared_config_release(&s->started);
+    pthread_mutex_destroy(&s->reloading);
     free(s);
     *service = NULL;
 }
 
-static bool open_sources(struct service *service, struct error *error)
-{
-    const struct config *config = service->config;
-    struct source_status *statuses = MEM_ARRAY(config->source_count, struct source_status);
-    const struct collector_kind **kinds = MEM_ARRAY(config->source_count, const struct collector_kind *);
-    bool known = true;
-    for (size_t i = 0; i < config->source_count && known; i++) {
-        kinds[i] = find_kind(service->environment->kinds, config->sources[i].kind);
-        known = kinds[i] != NULL;
-        if (known)
-            statuses[i] = poller_first_status(&config->sources[i], kinds[i]);
-        else
-            error_set(error, ERROR_USAGE, "source \"%s\": there is no kind \"%s\"", config->sources[i].name,
-                      config->sources[i].kind);
-    }
-    bool opened = known;
-    if (known)
-        service->publish = publish_new(statuses, config->source_count);
-    for (size_t i = 0; i < config->source_count && opened; i++) {
-        service->pollers[i] =
-            poller_new(&config->sources[i], kinds[i], &config->rules, service->publish, i, error);
-        opened = service->pollers[i] != NULL;
-    }
-    free(statuses);
-    free(kinds);
-    return opened;
-}
-
-struct service *service_new(const struct config *config, const struct service_environment *environment,
+struct service *service_new(struct shared_config *shared, const struct service_environment *environment,
                             struct error *error)
 {
     struct service *service = MEM_NEW(struct service);
-    service->config = config;
     service->environment = environment;
+    service->started = shared_config_hold(shared);
     service->program = (struct program_facts){
         .version = environment->version,
         .librdkafka_version = environment->librdkafka_version,
-        .cluster_label = config->cluster_label,
+        .cluster_label = shared->config.cluster_label,
+        .reloads = &service->reloads,
     };
-    service->pollers = MEM_ARRAY(config->source_count, struct poller *);
-    if (!open_sources(service, error))
+    atomic_init(&service->reloads.failed, false);
+    atomic_init(&service->reloads.last_success, clock_wall_ms());
+    pthread_mutex_init(&service->reloading, NULL); /* can't fail with default attributes on Linux */
+    service->publish = publish_new(NULL, 0);
+    service->sources = sources_new(environment->kinds, service->publish);
+    if (!sources_configure(service->sources, shared, error))
         free_service(&service);
     return service;
 }
 
-bool service_start(struct service *service, struct error *error)
+static bool reload_for_http(void *context, struct error *error)
 {
-    const struct config *config = service->config;
+    return service_reload(context, error);
+}
+
+bool service_start(struct service *service, uint16_t port, struct error *error)
+{
+    const struct config *config = &service->started->config;
     struct http_config http = {
         .host = config->host,
-        .port = config->port,
+        .port = port,
         .program = &service->program,
+        .reload = config->lifecycle ? reload_for_http : NULL,
+        .context = service,
     };
     service->http = http_start(&http, service->publish, error);
     if (service->http == NULL)
         return false;
-    for (size_t i = 0; i < config->source_count; i++)
-        if (!poller_start(service->pollers[i], error))
-            return false;
+    sources_start(service->sources);
     return true;
+}
+
+/* --- reloading ----------------------------------------------------------------------------------------- */
+
+/* What the listening socket and the pages are made with can't be changed under their readers. */
+static void warn_of_restart(const struct config *started, const struct config *config)
+{
+    if (strcmp(started->host, config->host) != 0 || started->port != config->port ||
+        strcmp(started->cluster_label, config->cluster_label) != 0)
+        log_event(LOG_LEVEL_WARN, "listen and cluster_label change at the next start only", LOG_NO_FIELDS);
+}
+
+static bool reload(struct service *service, struct error *error)
+{
+    struct config config = config_default();
+    if (service->environment->read_config == NULL)
+        error_set(error, ERROR_UNSUPPORTED, "there is no configuration to be read again");
+    bool done = error->code == ERROR_NONE &&
+                service->environment->read_config(service->environment->context, &config, error);
+    struct shared_config *shared = shared_config_new(&config);
+    done = done && sources_configure(service->sources, shared, error);
+    if (done) {
+        log_set_format(shared->config.log_format);
+        warn_of_restart(&service->started->config, &shared->config);
+    }
+    shared_config_release(&shared);
+    return done;
+}
+
+bool service_reload(struct service *service, struct error *error)
+{
+    pthread_mutex_lock(&service->reloading);
+    bool done = reload(service, error);
+    atomic_store(&service->reloads.failed, !done);
+    if (done) {
+        atomic_store(&service->reloads.last_success, clock_wall_ms());
+        log_event(LOG_LEVEL_INFO, "configuration reloaded", LOG_NO_FIELDS);
+    } else {
+        log_event(LOG_LEVEL_ERROR, "configuration not reloaded: the one before stays in force",
+                  LOG_FIELDS(log_text("reason", error_text(error))));
+    }
+    pthread_mutex_unlock(&service->reloading);
+    return done;
 }
 
 uint16_t service_port(const struct service *service)
@@ -110,7 +133,7 @@ uint16_t service_port(const struct service *service)
 static bool print_page(struct service *service, FILE *out, struct error *error)
 {
     struct page_facts facts = page_facts_now(&service->program);
-    struct page *page = page_new(publish_view(service->publish), &facts, PAGE_TEXT);
+    struct page *page = page_new(publish_view(service->publish), &facts);
     struct buf piece = buf_make(PIECE_LIMIT);
     bool more = true, written = true;
     while (more && written) {
@@ -129,12 +152,7 @@ static bool print_page(struct service *service, FILE *out, struct error *error)
 
 bool service_print_once(struct service *service, FILE *out, struct error *error)
 {
-    bool any = false;
-    for (size_t i = 0; i < service->config->source_count; i++) {
-        struct error failure = {0};
-        any |= poller_poll(service->pollers[i], &failure);
-        error_clear(&failure); /* logged */
-    }
+    bool any = sources_poll_once(service->sources);
     if (!any)
         error_set(error, ERROR_UNAVAILABLE, "no source could be observed");
     return print_page(service, out, error) && any;
@@ -146,14 +164,9 @@ bool service_stop(struct service **service)
     if (s == NULL)
         return true;
     http_stop(&s->http);
-    int64_t deadline = clock_monotonic_us() + STOP_US;
-    bool joined = true;
-    for (size_t i = 0; i < s->config->source_count; i++)
-        poller_request_stop(s->pollers[i]);
-    for (size_t i = 0; i < s->config->source_count; i++)
-        joined &= poller_join(s->pollers[i], deadline);
-    if (joined)
+    bool ended = sources_stop(s->sources, clock_monotonic_us() + STOP_US);
+    if (ended)
         free_service(service);
     *service = NULL;
-    return joined;
+    return ended;
 }

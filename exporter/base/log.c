@@ -10,7 +10,7 @@
 
 enum { LINE_LIMIT = 256 * 1024 };
 
-static enum log_format log_format = LOG_FORMAT_LOGFMT;
+static _Atomic(enum log_format) log_format = LOG_FORMAT_LOGFMT;
 
 static const char *const level_names[] = {
     [LOG_LEVEL_INFO] = "info",

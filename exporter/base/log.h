@@ -24,7 +24,7 @@ struct log_field {
     int64_t number;
 };
 
-/* To be called before there are threads; logfmt until then. */
+/* logfmt until this is called. Any thread. */
 void log_set_format(enum log_format format);
 
 static inline struct log_field log_str(const char *key, struct str value)
