@@ -6,10 +6,10 @@
 #   make test-kafka-versions   the tests that need a broker, against older Kafkas
 #   make check    formatting, static analysis, borders between folders, generated docs up to date
 #   make bench    the measurements, as ratios against something in the same run
-#   make docs     regenerate what in README.md and examples/ derives from the code
+#   make docs     regenerate what in README.md, examples/ and dashboards/ derives from the code
 #   make format   format the sources in place
 #   make setup    install the packages that building and running need
-#   make install  install the log store's library (PREFIX=/usr/local, DESTDIR=)
+#   make install  install the log store's library and the dashboards (PREFIX=/usr/local, DESTDIR=)
 #   make clean    remove what was built
 #   make help     print this
 #
@@ -33,10 +33,10 @@ endif
 
 # --- packages (Debian) -------------------------------------------------------------------------------------
 
-PACKAGES_BUILD := gcc libc6-dev pkg-config librdkafka-dev libmicrohttpd-dev libjansson-dev libyaml-dev
+PACKAGES_BUILD := gcc libc6-dev pkg-config librdkafka-dev libmicrohttpd-dev libjansson-dev libyaml-dev zlib1g-dev
 PACKAGES_CHECK := libsqlite3-dev clang clang-format clang-tidy cppcheck shellcheck
 PACKAGES_TEST  := libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-prometheus-client python3-confluent-kafka \
-                  python3-jsonschema python3-yaml \
+                  python3-jsonschema python3-yaml python3-pip \
                   prometheus default-jre-headless maven curl
 PACKAGES_BENCH := nginx-light libsqlite3-dev
 
@@ -76,7 +76,7 @@ objects    = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 UNIT_PROGRAMS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT))
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(BENCHES))
 
-LIBRARIES  = rdkafka libmicrohttpd jansson yaml-0.1
+LIBRARIES  = rdkafka libmicrohttpd jansson yaml-0.1 zlib
 WARNINGS  := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR),-Werror)
 SANITIZERS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 COMPILE    = $(CC) -std=c11 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(WARNINGS) $(SANITIZERS) -pthread -fPIC $(CFLAGS)
@@ -134,13 +134,21 @@ $(PUBLIC)/logstore.pc: logstore/logstore.pc.in Makefile
 	@mkdir -p $(@D)
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(LOGSTORE_VERSION)|' $< >$@
 
-.PHONY: install
-install: $(addprefix $(PUBLIC)/,liblogstore.so.$(LOGSTORE_MAJOR) liblogstore.a logstore.h logstore.pc)
+.PHONY: install install-dashboards
+install: install-dashboards $(addprefix $(PUBLIC)/,liblogstore.so.$(LOGSTORE_MAJOR) liblogstore.a logstore.h logstore.pc)
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/logstore
 	install -m 644 $(PUBLIC)/liblogstore.a $(PUBLIC)/liblogstore.so.$(LOGSTORE_MAJOR) $(DESTDIR)$(PREFIX)/lib
 	ln -sf liblogstore.so.$(LOGSTORE_MAJOR) $(DESTDIR)$(PREFIX)/lib/liblogstore.so
 	install -m 644 $(PUBLIC)/logstore.h $(DESTDIR)$(PREFIX)/include/logstore
 	install -m 644 $(PUBLIC)/logstore.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+
+DASHBOARDS  := $(PREFIX)/share/tidemark/dashboards
+PROVISIONING = $(DESTDIR)$(PREFIX)/share/tidemark/grafana/provisioning
+install-dashboards:
+	install -d $(DESTDIR)$(DASHBOARDS) $(PROVISIONING)/datasources $(PROVISIONING)/dashboards
+	install -m 644 dashboards/json/*.json $(DESTDIR)$(DASHBOARDS)
+	install -m 644 dashboards/provisioning/datasources/tidemark.yaml $(PROVISIONING)/datasources
+	sed 's|path: .*|path: $(DASHBOARDS)|' dashboards/provisioning/dashboards/tidemark.yaml >$(PROVISIONING)/dashboards/tidemark.yaml
 
 # Hostile bytes, by libFuzzer: not a part of the tests, since it never ends by itself.
 FUZZ_SECONDS ?= 60
@@ -174,7 +182,7 @@ programs: test-programs $(BENCH_PROGRAMS)
 test: setup-test
 	@$(MAKE) --no-print-directory test-programs
 	@$(MAKE) --no-print-directory test-programs BUILD=$(BUILD)/sanitized SANITIZE=address,undefined CFLAGS='-O1 -g'
-	@$(MAKE) --no-print-directory kafka
+	@$(MAKE) --no-print-directory kafka python-tools
 	@$(PYTHON) tests/run --build $(BUILD) --build $(BUILD)/sanitized --kafka $(KAFKA)
 
 # A Kafka to test against: its jars, fetched once a version.
@@ -190,6 +198,18 @@ $(KAFKA)/.complete: tests/lib/kafka/pom.xml
 	@rm -rf $(@D) && mkdir -p $(dir $(@D))
 	@mvn -q -B -l $(abspath $(KAFKA_LOG)) -f $< -Dkafka.version=$(KAFKA_VERSION) -DoutputDirectory=$(abspath $(@D)) \
 	    dependency:copy-dependencies >/dev/null 2>&1 || { cat $(KAFKA_LOG); exit 1; }
+	@touch $@
+
+# What the dashboards are tested with, which Debian doesn't have: a parser of PromQL, and Grafana's schema of the oldest
+# and the newest version that it is published for. A folder each, fetched once a version.
+PYTHON_TOOLS := $(BUILD)/python
+.PHONY: python-tools
+python-tools: $(patsubst tests/lib/python/%.txt,$(PYTHON_TOOLS)/%/.complete,$(wildcard tests/lib/python/*.txt))
+	@:
+$(PYTHON_TOOLS)/%/.complete: tests/lib/python/%.txt
+	@echo "fetching $$(cat $<)"
+	@rm -rf $(@D) && mkdir -p $(@D)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --root-user-action=ignore --no-deps --target $(@D) -r $<
 	@touch $@
 
 # The tests that need a broker, against older ones too.
@@ -212,6 +232,7 @@ check: setup-check
 
 docs: all
 	@$(PYTHON) tests/lib/docs.py --build $(BUILD) --write
+	@$(PYTHON) dashboards/generate.py --build $(BUILD) --write
 
 FORMATTED := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 format: setup-check

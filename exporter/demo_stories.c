@@ -1,272 +1,294 @@
 #include "exporter/demo_stories.h"
 
 #include "exporter/base/clock.h"
-#include "exporter/base/str.h"
-#include "logstore/logstore.h"
+#include "exporter/demo_store.h"
 
-#include <inttypes.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <time.h>
+enum { TICK_MS = 200, SESSION_TIMEOUT_MS = 6000, FOR_EVER = 0 };
 
-/* Everything happens in ticks: so many messages are written and read in each. */
-enum {
-    TICK_MS = 100,
-    PAST_MS = 50 * 60 * 1000,
-    PAST_MESSAGES = 30000, /* of `orders`: what there is to be replayed */
-    BATCH = 500,
-    SESSION_TIMEOUT_MS = 6000,
-    TICKS_UNTIL_STOPPED = 100,
-    PAUSE_BEFORE_REPLAY_MS = 10 * 1000,
-    REPLAYED_IN_TICK = 20,
+static const int64_t second_ms = 1000, hour_ms = 3600 * 1000;
+
+/* What a reader does with a message: false when it must not be committed, for it isn't done. */
+typedef bool process_message(const struct logstore_record *record, const struct logstore_source *source);
+
+/* How a story goes: a member joins, reads, leaves and rests, again and again. */
+struct plot {
+    enum demo_topic topic;
+    int64_t begin_ms; /* how old the messages are at which the group begins */
+    int64_t pause_ms; /* from one read to the next */
+    size_t at_once;   /* messages that one read takes at most */
+    unsigned reads;   /* before it leaves; FOR_EVER */
+    int64_t rest_ms;  /* until it comes back; FOR_EVER */
+    process_message *process;
+    bool (*tell)(const struct story *story, unsigned member, struct logstore *store, struct error *error);
 };
 
-/* `clicks` has one partition: a reader of several takes them in turn, which would hide how slow it is. */
-static const struct traffic {
-    struct str topic;
-    uint32_t partitions;
-    size_t in_tick;
-} traffic[] = {
-    {{"orders", 6}, 3, 2},
-    {{"clicks", 6}, 1, 4},
-    {{"emails", 6}, 2, 1},
-};
+/* --- reading ------------------------------------------------------------------------------------------- */
 
-enum { TOPICS = sizeof traffic / sizeof *traffic };
-
-static void pause_ms(int64_t ms)
+static struct logstore_consumer *join(const struct story *story, struct logstore *store,
+                                      int64_t max_poll_interval_ms, struct error *error)
 {
-    struct timespec wait = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
-    nanosleep(&wait, NULL);
+    struct str topic = demo_topic_name(story->plot->topic);
+    struct logstore_consumer_options options = {
+        .client_id = str_of(story->group),
+        .session_timeout_ms = SESSION_TIMEOUT_MS,
+        .max_poll_interval_ms = max_poll_interval_ms,
+    };
+    return logstore_consumer_join(store, str_of(story->group), &topic, 1, &options, error);
 }
 
-static struct logstore *open_store(const char *folder, enum logstore_access access, struct error *error)
-{
-    struct logstore_options options = {.access = access, .fsync = LOGSTORE_FSYNC_NEVER};
-    return logstore_open(folder, &options, error);
-}
-
-/* Writes `count` messages, up to BATCH, with keys of a hundred customers; `timestamp` 0 means now. */
-static bool produce(struct logstore *store, struct str topic, size_t count, int64_t timestamp,
-                    struct error *error)
-{
-    static uint64_t written;
-    char keys[BATCH][24], values[BATCH][64];
-    struct logstore_record records[BATCH];
-    for (size_t i = 0; i < count; i++, written++) {
-        int key = snprintf(keys[i], sizeof keys[i], "customer-%" PRIu64, written * 7 % 100);
-        int value = snprintf(values[i], sizeof values[i], "{\"number\":%" PRIu64 "}", written);
-        records[i] = (struct logstore_record){
-            .key = {keys[i], (size_t)key},
-            .value = {values[i], (size_t)value},
-            .timestamp = timestamp,
-        };
-    }
-    return logstore_produce(store, topic, records, count, NULL, error);
-}
-
-/* --- before -------------------------------------------------------------------------------------------- */
-
-static bool make_topics(struct logstore *store, struct error *error)
-{
-    struct logstore_config config = logstore_config_default();
-    if (!logstore_config_set(&config, STR_LITERAL("retention.ms"), STR_LITERAL("7200000"), error) ||
-        !logstore_config_set(&config, STR_LITERAL("segment.bytes"), STR_LITERAL("1048576"), error))
-        return false;
-    for (size_t i = 0; i < TOPICS; i++)
-        if (!logstore_topic_create(store, traffic[i].topic, traffic[i].partitions, &config, error))
-            return false;
-    return true;
-}
-
-static bool write_past(struct logstore *store, struct error *error)
-{
-    int64_t now = clock_wall_ms();
-    for (int64_t done = 0; done < PAST_MESSAGES; done += BATCH)
-        if (!produce(store, traffic[0].topic, BATCH, now - PAST_MS + PAST_MS * done / PAST_MESSAGES, error))
-            return false;
-    return true;
-}
-
-/* The group has read all that there is on the topic. */
-static bool commit_all(struct logstore *store, struct str group, const struct traffic *on,
-                       struct error *error)
-{
-    for (uint32_t partition = 0; partition < on->partitions; partition++) {
-        struct logstore_commit commit = {.topic = on->topic, .partition = partition};
-        int64_t start;
-        if (!logstore_offsets(store, on->topic, partition, &start, &commit.offset, error) ||
-            !logstore_commit(store, group, &commit, 1, error))
-            return false;
-    }
-    return true;
-}
-
-bool demo_prepare_store(const char *folder, struct error *error)
-{
-    struct logstore *store = open_store(folder, LOGSTORE_CREATE, error);
-    if (store == NULL)
-        return false;
-    bool done = make_topics(store, error) && write_past(store, error) &&
-                commit_all(store, STR_LITERAL("billing"), &traffic[0], error) &&
-                commit_all(store, STR_LITERAL("audit"), &traffic[0], error);
-    logstore_close(&store);
-    return done;
-}
-
-/* --- the writer ---------------------------------------------------------------------------------------- */
-
-static bool write_for_ever(const char *folder, struct error *error)
-{
-    struct logstore *store = open_store(folder, LOGSTORE_WRITE, error);
-    bool written = store != NULL;
-    while (written) {
-        for (size_t i = 0; i < TOPICS && written; i++)
-            written = produce(store, traffic[i].topic, traffic[i].in_tick, 0, error);
-        pause_ms(TICK_MS);
-    }
-    logstore_close(&store);
-    return false;
-}
-
-/* --- the readers --------------------------------------------------------------------------------------- */
-
-static struct logstore_consumer *join(struct logstore *store, const char *group, struct str topic,
-                                      struct error *error)
-{
-    struct logstore_consumer_options options = {.client_id = str_of(group),
-                                                .session_timeout_ms = SESSION_TIMEOUT_MS};
-    return logstore_consumer_join(store, str_of(group), &topic, 1, &options, error);
-}
-
-/* Whether what is wrong will be right with the next poll: the group has gone on without this member. */
+/* Whether what is wrong will be right with the next poll: the group has gone on without this member, or
+ * retention has taken what it was about to read. */
 static bool forgive(struct error *error)
 {
-    if (error->code != ERROR_CONFLICT)
+    if (error->code != ERROR_CONFLICT && error->code != ERROR_NOT_FOUND)
         return false;
     error_clear(error);
     return true;
 }
 
-/* What a reader does with a message: false when it must not be committed, for it failed. */
-typedef bool process_message(const struct logstore_record *record, const struct logstore_source *source);
-
-static bool succeed(const struct logstore_record *record, const struct logstore_source *source)
+/* One read and a commit. Tells how many messages it took, done or not; false on an error. */
+static bool read_once(const struct story *story, struct logstore_consumer *consumer, size_t *count,
+                      struct error *error)
 {
-    (void)record, (void)source;
-    return true;
-}
-
-/* One tick: up to `most` messages, then a commit. Tells how many there were; false on an error. */
-static bool read_tick(struct logstore_consumer *consumer, size_t most, process_message *process,
-                      size_t *count, struct error *error)
-{
-    enum logstore_poll polled = LOGSTORE_POLL_RECORD;
-    for (*count = 0; *count < most && polled == LOGSTORE_POLL_RECORD; ++*count) {
+    const struct plot *plot = story->plot;
+    for (*count = 0; *count < plot->at_once; ++*count) {
         struct logstore_record record;
         struct logstore_source source;
-        polled = logstore_consumer_poll(consumer, 0, &record, &source, error);
+        enum logstore_poll polled = logstore_consumer_poll(consumer, 0, &record, &source, error);
         if (polled == LOGSTORE_POLL_FAILED)
             return forgive(error);
-        if (polled == LOGSTORE_POLL_RECORD && !process(&record, &source) &&
-            !logstore_consumer_seek(consumer, source.topic, source.partition, record.offset, error))
-            return forgive(error);
+        if (polled != LOGSTORE_POLL_RECORD)
+            break;
+        if (plot->process != NULL && !plot->process(&record, &source)) {
+            if (!logstore_consumer_seek(consumer, source.topic, source.partition, record.offset, error))
+                return forgive(error);
+            break;
+        }
     }
     return logstore_consumer_commit(consumer, error) || forgive(error);
 }
 
-/* A reader that goes on for `ticks`, 0 for ever, and then leaves. */
-static bool read_ticks(const char *folder, const char *group, struct str topic, size_t in_tick,
-                       unsigned ticks, process_message *process, struct error *error)
+/* Ends the membership: by leaving, or, when something failed, without. */
+static bool leave(struct logstore_consumer **consumer, bool done, struct error *error)
 {
-    struct logstore *store = open_store(folder, LOGSTORE_WRITE, error);
-    struct logstore_consumer *consumer = store == NULL ? NULL : join(store, group, topic, error);
-    bool done = consumer != NULL;
-    for (unsigned tick = 0; done && (ticks == 0 || tick < ticks); tick++) {
-        size_t count;
-        done = read_tick(consumer, in_tick, process, &count, error);
-        pause_ms(TICK_MS);
-    }
     if (done)
-        done = logstore_consumer_leave(&consumer, error);
-    else
-        logstore_consumer_abandon(&consumer);
+        return logstore_consumer_leave(consumer, error);
+    logstore_consumer_abandon(consumer);
+    return false;
+}
+
+static bool read_and_leave(const struct story *story, struct logstore *store, struct error *error)
+{
+    const struct plot *plot = story->plot;
+    struct logstore_consumer *consumer = join(story, store, 0, error);
+    bool done = consumer != NULL;
+    for (unsigned i = 0; done && (plot->reads == FOR_EVER || i < plot->reads); i++) {
+        size_t count;
+        done = read_once(story, consumer, &count, error);
+        demo_pause_ms(plot->pause_ms);
+    }
+    return leave(&consumer, done, error);
+}
+
+/* Sets the group's offsets, which must have no members. */
+static bool reset(const struct story *story, struct logstore *store, enum logstore_target target,
+                  int64_t value, struct error *error)
+{
+    enum demo_topic topic = story->plot->topic;
+    for (uint32_t partition = 0; partition < demo_topic_partitions(topic); partition++) {
+        struct logstore_reset_result result;
+        if (!logstore_reset_group(store, str_of(story->group), demo_topic_name(topic), partition, target,
+                                  value, false, &result, error))
+            return false;
+    }
+    return true;
+}
+
+static void rest(const struct story *story)
+{
+    do
+        demo_pause_ms(story->plot->rest_ms == FOR_EVER ? hour_ms : story->plot->rest_ms);
+    while (story->plot->rest_ms == FOR_EVER);
+}
+
+/* --- what messages meet with --------------------------------------------------------------------------- */
+
+static bool older_than(const struct logstore_record *record, int64_t age_ms)
+{
+    return clock_wall_ms() - record->timestamp >= age_ms;
+}
+
+/* The twentieth mail of partition 0 has an address that the program doesn't understand. */
+static bool choke(const struct logstore_record *record, const struct logstore_source *source)
+{
+    return source->partition != 0 || record->offset < 20;
+}
+
+/* Late, but steadily so, and within the objective. */
+static bool be_late(const struct logstore_record *record, const struct logstore_source *source)
+{
+    (void)source;
+    return older_than(record, 12 * second_ms);
+}
+
+static bool be_late_with_bestseller(const struct logstore_record *record,
+                                    const struct logstore_source *source)
+{
+    return source->partition != demo_hot_partition() || be_late(record, source);
+}
+
+/* When it is started again it gets as far as it was at first. */
+static bool read_up_to_risk(const struct logstore_record *record, const struct logstore_source *source)
+{
+    (void)source;
+    return older_than(record, DEMO_RISKY_AGE_MS);
+}
+
+/* --- how stories go ------------------------------------------------------------------------------------ */
+
+static bool read_and_rest(const struct story *story, unsigned member, struct logstore *store,
+                          struct error *error)
+{
+    (void)member;
+    while (read_and_leave(story, store, error))
+        rest(story);
+    return false;
+}
+
+/* Whenever something was left unread, somebody sets the bookmark to the end to be rid of it, and starts the
+ * group again a moment later. */
+static bool skip(const struct story *story, unsigned member, struct logstore *store, struct error *error)
+{
+    (void)member;
+    for (;;) {
+        if (!read_and_leave(story, store, error))
+            return false;
+        rest(story);
+        if (!reset(story, store, LOGSTORE_TO_LATEST, 0, error))
+            return false;
+        demo_pause_ms(4 * second_ms);
+    }
+}
+
+/* Fifty minutes are read again, until there is nothing left to be read. */
+static bool replay(const struct story *story, unsigned member, struct logstore *store, struct error *error)
+{
+    (void)member;
+    for (;;) {
+        rest(story);
+        if (!reset(story, store, LOGSTORE_TO_TIME, clock_wall_ms() - 50 * 60 * second_ms, error))
+            return false;
+        struct logstore_consumer *consumer = join(story, store, 0, error);
+        bool done = consumer != NULL, behind = true;
+        while (done && behind) {
+            size_t count;
+            done = read_once(story, consumer, &count, error);
+            /* A whole read's worth means that there is more; right after joining there is nothing yet. */
+            behind = count == story->plot->at_once || logstore_consumer_generation(consumer) == 0;
+            demo_pause_ms(story->plot->pause_ms);
+        }
+        if (!leave(&consumer, done, error))
+            return false;
+    }
+}
+
+/* After a while comes a message on which a member works longer than it may. The group goes on without it,
+ * until it is back, which is the next rebalance; meanwhile messages pile up. */
+static bool spiral(const struct story *story, unsigned member, struct logstore *store, struct error *error)
+{
+    static const int64_t allowed_ms = 2000;
+    struct logstore_consumer *consumer = join(story, store, allowed_ms, error);
+    bool done = consumer != NULL;
+    while (done) {
+        for (unsigned i = 0; done && i < story->plot->reads * (member + 2) / 2; i++) {
+            size_t count;
+            done = read_once(story, consumer, &count, error);
+            demo_pause_ms(story->plot->pause_ms);
+        }
+        demo_pause_ms(allowed_ms + allowed_ms / 2);
+    }
+    return leave(&consumer, false, error);
+}
+
+/* --- the stories --------------------------------------------------------------------------------------- */
+
+/* Topic, age of what it begins with, pause, at once, reads, rest, process, tell. Those that stop before
+ * retention commit thirty times before: who has known habits is judged sooner. */
+static const struct plot loses = {DEMO_SHIPMENTS, DEMO_LOST_AGE_MS, 900, 1, 30, FOR_EVER,
+                                  NULL,           read_and_rest};
+static const struct plot risks = {
+    DEMO_SHIPMENTS, DEMO_RISKY_AGE_MS, 900, 10, 30, 2 * 3600 * 1000, read_up_to_risk, read_and_rest,
+};
+static const struct plot stops = {DEMO_CLICKS, 0, TICK_MS, 50, 50, FOR_EVER, NULL, read_and_rest};
+static const struct plot gets_stuck = {DEMO_EMAILS, 0, TICK_MS, 10, FOR_EVER, 0, choke, read_and_rest};
+static const struct plot spirals = {DEMO_PAYMENTS, 0, TICK_MS, 1, 25, 0, NULL, spiral};
+static const struct plot falls_behind = {DEMO_CLICKS, 0, 400, 1, FOR_EVER, 0, NULL, read_and_rest};
+static const struct plot is_late = {DEMO_PROFILES, 0, TICK_MS, 20, FOR_EVER, 0, be_late, read_and_rest};
+static const struct plot skips = {DEMO_ORDERS, 0, TICK_MS, 500, 300, 12 * 1000, NULL, skip};
+static const struct plot is_skewed = {
+    DEMO_VIEWS, 0, TICK_MS, 40, FOR_EVER, 0, be_late_with_bestseller, read_and_rest,
+};
+static const struct plot is_idle = {DEMO_EMAILS, 0, TICK_MS, 50, FOR_EVER, 0, NULL, read_and_rest};
+static const struct plot replays = {DEMO_ORDERS, 0, TICK_MS, 40, FOR_EVER, 10 * 1000, NULL, replay};
+static const struct plot keeps_up_with_orders = {DEMO_ORDERS, 0, TICK_MS, 500,
+                                                 FOR_EVER,    0, NULL,    read_and_rest};
+static const struct plot keeps_up_with_views = {DEMO_VIEWS, 0, TICK_MS, 500,
+                                                FOR_EVER,   0, NULL,    read_and_rest};
+
+static const struct story stories[] = {
+    {"warehouse", "data_lost", "it stopped a day ago, and retention deletes what it hasn't read", &loses, 1},
+    {"invoices", "retention_risk", "it stopped as well, and has three hours left", &risks, 1},
+    {"reports", "stopped", "nobody reads any more, and messages pile up", &stops, 1},
+    {"mailer", "stuck", "one message makes it fail, and it tries it again for ever", &gets_stuck, 2},
+    {"fraud-check", "death_spiral", "members work too long, are thrown out, and come back", &spirals, 2},
+    {"search-index", "falling_behind", "it reads half as fast as is written, and never catches up",
+     &falls_behind, 1},
+    {"directory", "compaction_risk", "it is late on a topic that is compacted", &is_late, 1},
+    {"loyalty", "skipped", "its bookmark was set to the end, over what it hadn't read", &skips, 1},
+    {"recommendations", "skewed", "one hot key: one partition is late, the others are not", &is_skewed, 4},
+    {"notifications", "idle_members", "three members for two partitions", &is_idle, 3},
+    {"audit", "replaying", "sent back fifty minutes on purpose, and catching up", &replays, 1},
+    {"billing", "ok", "it keeps up", &keeps_up_with_orders, 1},
+    {"storefront", "ok", "it keeps up, too", &keeps_up_with_views, 2},
+};
+
+enum { STORIES = sizeof stories / sizeof *stories };
+
+const struct story *demo_stories(size_t *count)
+{
+    *count = STORIES;
+    return stories;
+}
+
+/* The group has read all that is older than its story says. */
+static bool begin(const struct story *story, struct logstore *store, int64_t now, struct error *error)
+{
+    enum demo_topic topic = story->plot->topic;
+    for (uint32_t partition = 0; partition < demo_topic_partitions(topic); partition++) {
+        struct logstore_commit commit = {.topic = demo_topic_name(topic), .partition = partition};
+        if (!logstore_offset_for_time(store, commit.topic, partition, now - story->plot->begin_ms,
+                                      &commit.offset, error) ||
+            !logstore_commit(store, str_of(story->group), &commit, 1, error))
+            return false;
+    }
+    return true;
+}
+
+bool demo_stories_prepare(const char *folder, struct error *error)
+{
+    int64_t now = clock_wall_ms();
+    struct logstore *store = demo_store_open(folder, LOGSTORE_WRITE, error);
+    bool done = store != NULL;
+    for (size_t i = 0; done && i < STORIES; i++)
+        done = begin(&stories[i], store, now, error);
     logstore_close(&store);
     return done;
 }
 
-static bool keep_up(const char *folder, struct error *error)
+void demo_stories_tell(const struct story *story, unsigned member, const char *folder, struct error *error)
 {
-    return read_ticks(folder, "billing", traffic[0].topic, BATCH, 0, succeed, error);
-}
-
-static bool fall_behind(const char *folder, struct error *error)
-{
-    return read_ticks(folder, "search-index", traffic[1].topic, traffic[1].in_tick / 2, 0, succeed, error);
-}
-
-/* The hundredth mail of partition 0 has an address that the program doesn't understand. */
-static bool choke(const struct logstore_record *record, const struct logstore_source *source)
-{
-    return source->partition != 0 || record->offset < 100;
-}
-
-static bool get_stuck(const char *folder, struct error *error)
-{
-    return read_ticks(folder, "mailer", traffic[2].topic, 20, 0, choke, error);
-}
-
-static bool stop(const char *folder, struct error *error)
-{
-    if (!read_ticks(folder, "reports", traffic[1].topic, BATCH, TICKS_UNTIL_STOPPED, succeed, error))
-        return false;
-    for (;;)
-        pause_ms(1000);
-}
-
-/* From the beginning to the end. */
-static bool replay_once(struct logstore *store, const char *group, const struct traffic *on,
-                        struct error *error)
-{
-    for (uint32_t partition = 0; partition < on->partitions; partition++) {
-        struct logstore_reset_result result;
-        if (!logstore_reset_group(store, str_of(group), on->topic, partition, LOGSTORE_TO_EARLIEST, 0, false,
-                                  &result, error))
-            return false;
-    }
-    struct logstore_consumer *consumer = join(store, group, on->topic, error);
-    bool done = consumer != NULL, behind = true;
-    while (done && behind) {
-        size_t count;
-        done = read_tick(consumer, REPLAYED_IN_TICK, succeed, &count, error);
-        /* A whole tick's worth means that there is more; right after joining there is nothing yet. */
-        behind = count == REPLAYED_IN_TICK || logstore_consumer_generation(consumer) == 0;
-        pause_ms(TICK_MS);
-    }
-    if (done)
-        return logstore_consumer_leave(&consumer, error);
-    logstore_consumer_abandon(&consumer);
-    return false;
-}
-
-static bool replay(const char *folder, struct error *error)
-{
-    struct logstore *store = open_store(folder, LOGSTORE_WRITE, error);
-    bool done = store != NULL;
-    while (done) {
-        pause_ms(PAUSE_BEFORE_REPLAY_MS);
-        done = replay_once(store, "audit", &traffic[0], error);
-    }
+    struct logstore *store = demo_store_open(folder, LOGSTORE_WRITE, error);
+    if (store != NULL)
+        story->plot->tell(story, member, store, error);
     logstore_close(&store);
-    return false;
-}
-
-const struct story *demo_stories(size_t *count)
-{
-    static const struct story stories[] = {
-        {"the writer", write_for_ever}, {"billing", keep_up}, {"search-index", fall_behind},
-        {"mailer", get_stuck},          {"reports", stop},    {"audit", replay},
-    };
-    *count = sizeof stories / sizeof *stories;
-    return stories;
 }

@@ -6,16 +6,22 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* What the demo's processes do. */
+/* What happens in the demo: each story is one group and what becomes of it. */
 struct story {
-    const char *name;
-    bool (*tell)(const char *folder, struct error *error); /* goes on for ever; false when it failed */
+    const char *group;
+    const char *verdict; /* what is to be seen of it within two minutes, and from then on */
+    const char *meaning;
+    const struct plot *plot;
+    unsigned members; /* how many processes tell it at once */
 };
 
-/* All of them; static. */
+/* The stories, gravest first; static. */
 const struct story *demo_stories(size_t *count);
 
-/* Makes the store with its topics and a past, before the stories begin. */
-bool demo_prepare_store(const char *folder, struct error *error);
+/* Lets every group begin where its story does, in the store that demo_store_prepare() made in the folder. */
+bool demo_stories_prepare(const char *folder, struct error *error);
+
+/* One member's part of a story: goes on for ever, and returns only when that fails. */
+void demo_stories_tell(const struct story *story, unsigned member, const char *folder, struct error *error);
 
 #endif

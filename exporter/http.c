@@ -2,6 +2,7 @@
 
 #include "exporter/base/mem.h"
 #include "exporter/http_listen.h"
+#include "exporter/http_packed.h"
 #include "exporter/http_routes.h"
 #include "exporter/http_server.h"
 
@@ -24,22 +25,31 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
     (void)version, (void)upload;
     /* The library calls once for the header, then for each piece of a body, then once more. No route takes a
      * body: it is read and dropped. */
-    static char header_seen;
     if (*state == NULL) {
-        *state = &header_seen;
+        *state = MEM_NEW(struct exchange);
         return MHD_YES;
     }
     if (*upload_size != 0) {
         *upload_size = 0;
         return MHD_YES;
     }
-    return route_request(&(struct request){.http = context, .connection = connection, .path = path}, method);
+    struct request request = {.http = context, .connection = connection, .exchange = *state, .path = path};
+    return route_request(&request, method);
+}
+
+static void end_exchange(void *context, struct MHD_Connection *connection, void **state,
+                         enum MHD_RequestTerminationCode reason)
+{
+    (void)context, (void)connection, (void)reason;
+    free(*state);
+    *state = NULL;
 }
 
 static struct MHD_Daemon *start_daemon(struct http *http, int fd)
 {
-    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, answer, http,
-                            MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS,
+    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, answer,
+                            http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
+                            (unsigned)THREADS, MHD_OPTION_NOTIFY_COMPLETED, end_exchange, NULL,
                             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
                             MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
@@ -53,13 +63,14 @@ struct http *http_start(const struct http_config *config, struct publish *publis
     struct http *http = MEM_NEW(struct http);
     http->config = *config;
     http->publish = publish;
-    if (http_listen_port(fd, &http->port))
+    http->packed = packed_start(http, error);
+    if (http->packed != NULL && http_listen_port(fd, &http->port))
         http->daemon = start_daemon(http, fd);
     if (http->daemon == NULL) {
-        error_set(error, ERROR_IO, "can't start the HTTP server on port %u", (unsigned)http->port);
+        if (http->packed != NULL)
+            error_set(error, ERROR_IO, "can't start the HTTP server on port %u", (unsigned)http->port);
         close(fd);
-        free(http);
-        return NULL;
+        http_stop(&http);
     }
     return http;
 }
@@ -73,7 +84,11 @@ void http_stop(struct http **http)
 {
     if (*http == NULL)
         return;
-    MHD_stop_daemon((*http)->daemon); /* closes the socket, too */
+    if ((*http)->packed != NULL)
+        packed_stop((*http)->packed);
+    if ((*http)->daemon != NULL)
+        MHD_stop_daemon((*http)->daemon); /* closes the socket, too */
+    packed_free(&(*http)->packed);
     free(*http);
     *http = NULL;
 }

@@ -26,16 +26,23 @@ static bool add_headers(struct MHD_Response *response, const struct header *head
     return added;
 }
 
+bool answer_add_headers(struct MHD_Response *response, const char *type)
+{
+    bool added = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
+                 add_headers(response, common_headers, sizeof common_headers / sizeof *common_headers);
+    if (strcmp(type, TYPE_HTML) == 0)
+        added = added && add_headers(response, html_headers, sizeof html_headers / sizeof *html_headers);
+    return added;
+}
+
 enum MHD_Result answer_response(const struct request *request, unsigned status, const char *type,
                                 struct MHD_Response *response)
 {
     if (response == NULL)
         return MHD_NO;
-    bool ready = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
-                 add_headers(response, common_headers, sizeof common_headers / sizeof *common_headers);
-    if (strcmp(type, TYPE_HTML) == 0)
-        ready = ready && add_headers(response, html_headers, sizeof html_headers / sizeof *html_headers);
-    enum MHD_Result result = ready ? MHD_queue_response(request->connection, status, response) : MHD_NO;
+    enum MHD_Result result = answer_add_headers(response, type)
+                                 ? MHD_queue_response(request->connection, status, response)
+                                 : MHD_NO;
     MHD_destroy_response(response);
     return result;
 }

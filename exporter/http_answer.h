@@ -14,6 +14,9 @@ enum { ANSWER_LIMIT = 64 * 1024 * 1024 }; /* bytes of an answer that is made in 
 #define TYPE_HTML "text/html; charset=utf-8"
 #define TYPE_JSON "application/json"
 
+/* Gives the response the headers that every answer has; false when there is no memory for them. */
+bool answer_add_headers(struct MHD_Response *response, const char *type);
+
 /* Gives the response its headers and sends it; takes it over. NULL: there was no memory for one. */
 enum MHD_Result answer_response(const struct request *request, unsigned status, const char *type,
                                 struct MHD_Response *response);

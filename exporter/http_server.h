@@ -12,8 +12,14 @@ enum { HTTP_PIECE = 256 * 1024 }; /* bytes of a page that are rendered and sent 
 struct http {
     struct http_config config;
     struct publish *publish;
+    struct packed *packed;
     struct MHD_Daemon *daemon;
     uint16_t port;
+};
+
+/* What is kept of a request while it is under way; the server frees it. */
+struct exchange {
+    uint64_t view_number; /* of what was published when it came; 0: nobody has asked yet */
 };
 
 /* A request whose header has been read. Valid until it is answered. */
@@ -21,6 +27,7 @@ struct request {
     struct http *http;
     struct MHD_Connection *connection;
     const char *path; /* decoded, without the query */
+    struct exchange *exchange;
     const char *rest; /* what follows the route's path, for a route that takes a whole folder; else "" */
 };
 

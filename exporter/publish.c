@@ -27,6 +27,8 @@ struct view_memory {
 struct publish {
     pthread_mutex_t lock;
     struct view *current; /* holds one reference */
+    void (*watcher)(void *context);
+    void *watcher_context;
 };
 
 static void judged_release(struct judged *judged)
@@ -57,6 +59,7 @@ static struct view *view_new(size_t sources)
     struct view *view = MEM_NEW(struct view);
     view->sources = MEM_ARRAY(sources, struct source_view);
     view->source_count = sources;
+    view->number = 1;
     view->memory = MEM_NEW(struct view_memory);
     atomic_init(&view->memory->holders, 1);
     return view;
@@ -142,7 +145,10 @@ static struct source_view *find(const struct view *view, size_t id)
 static void replace_and_unlock(struct publish *publish, struct view *after)
 {
     struct view *before = publish->current;
+    after->number = before->number + 1;
     publish->current = after;
+    if (publish->watcher != NULL)
+        publish->watcher(publish->watcher_context);
     pthread_mutex_unlock(&publish->lock);
     /* Outside the lock: freeing a large snapshot takes its time. */
     view_release(&before);
@@ -199,4 +205,20 @@ struct view *publish_view(struct publish *publish)
     atomic_fetch_add(&view->memory->holders, 1);
     pthread_mutex_unlock(&publish->lock);
     return view;
+}
+
+uint64_t publish_number(struct publish *publish)
+{
+    pthread_mutex_lock(&publish->lock);
+    uint64_t number = publish->current->number;
+    pthread_mutex_unlock(&publish->lock);
+    return number;
+}
+
+void publish_watch(struct publish *publish, void (*watcher)(void *context), void *context)
+{
+    pthread_mutex_lock(&publish->lock);
+    publish->watcher = watcher;
+    publish->watcher_context = context;
+    pthread_mutex_unlock(&publish->lock);
 }

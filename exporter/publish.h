@@ -43,6 +43,7 @@ struct source_view {
 };
 
 struct view {
+    uint64_t number;             /* rises with each publication, from 1 */
     struct source_view *sources; /* in the order of the configuration */
     size_t source_count;
     struct view_memory *memory;
@@ -73,6 +74,14 @@ void publish_status(struct publish *publish, size_t id, const struct source_stat
 
 /* The current view, to be given back with view_release(). Never waits for a poll. Any thread. */
 struct view *publish_view(struct publish *publish);
+
+/* The number of the current view. Any thread. */
+uint64_t publish_number(struct publish *publish);
+
+/* From now on `watcher` is called after each publication, by the thread that publishes and under the lock: it
+ * must not wait, nor use `publish`. There is one watcher; NULL ends it, and once that returns it isn't called
+ * any more. Any thread. */
+void publish_watch(struct publish *publish, void (*watcher)(void *context), void *context);
 
 /* Gives a view back and sets *view to NULL; NULL is accepted. Any thread. */
 void view_release(struct view **view);

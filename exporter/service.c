@@ -133,7 +133,7 @@ uint16_t service_port(const struct service *service)
 static bool print_page(struct service *service, FILE *out, struct error *error)
 {
     struct page_facts facts = page_facts_now(&service->program);
-    struct page *page = page_new(publish_view(service->publish), &facts);
+    struct page *page = page_new(publish_view(service->publish), &facts, PAGE_TEXT);
     struct buf piece = buf_make(PIECE_LIMIT);
     bool more = true, written = true;
     while (more && written) {

@@ -30,7 +30,7 @@ BORDERS = [
     ("exporter/measure*",         f"{BASE} {JUDGED} exporter/publish.h exporter/process.h exporter/reload_record.h exporter/metrics*"),
     ("exporter/encode*",          f"{BASE} {JUDGED} exporter/publish.h exporter/measure.h exporter/metrics* exporter/encode*"),
     ("exporter/html*",            f"{BASE} {JUDGED} exporter/publish.h"),
-    ("exporter/http*",            f"{BASE} exporter/publish.h exporter/measure.h exporter/encode.h exporter/html.h exporter/*json.h exporter/web* exporter/http*"),
+    ("exporter/http*",            f"{BASE} exporter/publish.h exporter/measure.h exporter/encode.h exporter/gzip.h exporter/html.h exporter/*json.h exporter/web* exporter/http*"),
     ("exporter/web/*",            f"{BASE} exporter/web/*"),
     ("exporter/config*",          f"{BASE} collectors/collector.h exporter/rules.h exporter/config*"),
     ("exporter/demo*",            f"{BASE} exporter/* logstore/logstore.h"),
@@ -51,6 +51,7 @@ LIBRARIES = [
     ("gnutls/*",      "exporter/http*"),
     ("jansson.h",     "exporter/config* exporter/metrics.c exporter/observations* exporter/*json* exporter/status* tests/*"),
     ("yaml.h",        "exporter/config_yaml.c tests/*"),
+    ("zlib.h",        "exporter/gzip.c tests/*"),
     ("cmocka.h",      "tests/*"),
     ("sqlite3.h",     "tests/bench/*"),
 ]

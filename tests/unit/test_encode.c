@@ -8,6 +8,8 @@
 
 #include <cmocka.h>
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 static const struct program_facts program = {
@@ -65,9 +67,9 @@ static void publish_cluster(struct publish *publish, size_t index, const char *c
 }
 
 /* The whole page as a C string, rendered in pieces of at least `wanted` bytes; free() it. */
-static char *render(struct publish *publish, size_t wanted)
+static char *render_as(enum page_format format, struct publish *publish, size_t wanted)
 {
-    struct page *page = page_new(publish_view(publish), &facts);
+    struct page *page = page_new(publish_view(publish), &facts, format);
     struct buf all = buf_make(1 << 24);
     struct buf piece = buf_make(1 << 24);
     bool more = true;
@@ -81,6 +83,11 @@ static char *render(struct publish *publish, size_t wanted)
     buf_free(&piece);
     page_free(&page);
     return all.bytes;
+}
+
+static char *render(struct publish *publish, size_t wanted)
+{
+    return render_as(PAGE_TEXT, publish, wanted);
 }
 
 static void assert_line(const char *page, const char *line)
@@ -149,6 +156,70 @@ static void test_pieces_make_the_same_page(void **state)
     }
     free(whole);
     publish_free(&publish);
+}
+
+/* The same page in OpenMetrics: a counter's family is named without _total, a unit is declared where the name
+ * ends in it, and the page says where it ends; once, however it is cut. */
+static void test_openmetrics(void **state)
+{
+    (void)state;
+    struct source_status statuses[] = {status_of("east")};
+    struct publish *publish = publish_new(statuses, 1);
+    publish_cluster(publish, 0, "east", STR_LITERAL("orders"), STR_LITERAL("billing"));
+    for (size_t wanted = 1; wanted < 1 << 20; wanted = wanted * 3 + 1) {
+        char *page = render_as(PAGE_OPENMETRICS, publish, wanted);
+        assert_line(page, "# TYPE kafka_consumergroup_rebalances counter");
+        assert_line(page,
+                    "kafka_consumergroup_rebalances_total{cluster=\"east\",consumergroup=\"billing\"} 0");
+        assert_line(page, "# TYPE kafka_consumergroup_rebalancing_seconds counter");
+        assert_line(page, "# UNIT kafka_consumergroup_rebalancing_seconds seconds");
+        assert_line(page, "# UNIT kafka_consumergroup_lag_seconds seconds");
+        assert_line(page, "# TYPE kafka_consumergroup_lag gauge");
+        assert_null(strstr(page, "# UNIT kafka_consumergroup_lag "));
+        assert_null(strstr(page, "_created"));
+        const char *end = strstr(page, "# EOF\n");
+        assert_non_null(end);
+        assert_string_equal(end, "# EOF\n");
+        free(page);
+    }
+    publish_free(&publish);
+}
+
+/* The end offset takes on every number of digits, the time lag every number of decimals. */
+static void test_numbers(void **state)
+{
+    (void)state;
+    struct source_status statuses[] = {status_of("c")};
+    char line[200];
+    uint64_t number = 0;
+    for (int digits = 0; digits <= 19; digits++, number = number * 10 + (uint64_t)(digits % 10)) {
+        for (uint64_t more = 0; more < 2; more++) {
+            int64_t value = number + more > INT64_MAX ? INT64_MAX : (int64_t)(number + more);
+            struct publish *publish = publish_new(statuses, 1);
+            struct snapshot *s = snapshot_new();
+            uint32_t t = (uint32_t)snapshot_add_topic(s, STR_LITERAL("t"), 1);
+            s->partitions[0].end = value;
+            s->topics[t].config.retention_ms = value;
+            snapshot_seal(s, 1);
+            publish_poll(publish, 0, &statuses[0], s, findings_new(s));
+            char *page = render(publish, 1 << 20);
+            snprintf(
+                line, sizeof line,
+                "kafka_topic_partition_current_offset{cluster=\"c\",topic=\"t\",partition=\"0\"} %" PRId64,
+                value);
+            assert_line(page, line);
+            int length = snprintf(line, sizeof line,
+                                  "kafka_topic_retention_seconds{cluster=\"c\",topic=\"t\"} %" PRId64 ".%03d",
+                                  value / 1000, (int)(value % 1000));
+            while (line[length - 1] == '0')
+                line[--length] = '\0';
+            if (line[length - 1] == '.')
+                line[--length] = '\0';
+            assert_line(page, line);
+            free(page);
+            publish_free(&publish);
+        }
+    }
 }
 
 /* A topic and a group have names with quotes, backslashes, newlines, NUL and bytes that are no UTF-8. */
@@ -237,6 +308,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_page),
         cmocka_unit_test(test_pieces_make_the_same_page),
+        cmocka_unit_test(test_openmetrics),
+        cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_hostile_names),
         cmocka_unit_test(test_long_name),
         cmocka_unit_test(test_unknown_sources),

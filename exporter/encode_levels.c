@@ -1,0 +1,325 @@
+#include "exporter/encode_page.h"
+
+enum { LONGEST_NUMBER = 32 };
+
+/* --- lines --------------------------------------------------------------------------------------------- */
+
+static void begin_series(struct page *page)
+{
+    line_begin(&page->writer, metric_row(page->metric)->name);
+}
+
+static void begin_source_series(struct page *page, const struct source_view *source)
+{
+    begin_series(page);
+    line_label(&page->writer, page->facts.program->cluster_label, str_of(source->status.cluster));
+}
+
+static void begin_group_series(struct page *page, const struct source_view *source, uint32_t group)
+{
+    begin_source_series(page, source);
+    line_label(&page->writer, "consumergroup", source->snapshot->groups[group].name);
+}
+
+static void add_sample(struct page *page, int64_t value)
+{
+    if (value == UNKNOWN)
+        return;
+    if (!page->announced)
+        page_announce(page);
+    line_add(&page->writer, value);
+}
+
+static void add_numbered_sample(struct page *page, int32_t number, int64_t value)
+{
+    if (value == UNKNOWN)
+        return;
+    if (!page->announced)
+        page_announce(page);
+    line_add_numbered(&page->writer, number, value);
+}
+
+/* Whether a run of lines may go on in this piece; if not, the next piece takes it up at page->line. */
+static bool piece_is_full(const struct page *page)
+{
+    return page->writer.out->length >= page->wanted;
+}
+
+/* --- one render function a level ----------------------------------------------------------------------- */
+
+static void render_process(struct page *page, union measure measure, const struct source_view *source,
+                           size_t item)
+{
+    (void)source, (void)item;
+    begin_series(page);
+    add_sample(page, measure.process(&(struct process_subject){&page->facts}));
+}
+
+static void render_build(struct page *page, union measure measure, const struct source_view *source,
+                         size_t item)
+{
+    (void)source, (void)item;
+    begin_series(page);
+    line_label(&page->writer, "version", str_of(page->facts.program->version));
+    line_label(&page->writer, "librdkafka_version", str_of(page->facts.program->librdkafka_version));
+    add_sample(page, measure.build(&(struct build_subject){&page->facts}));
+}
+
+static void render_source(struct page *page, union measure measure, const struct source_view *source,
+                          size_t item)
+{
+    (void)item;
+    begin_source_series(page, source);
+    add_sample(page, measure.source(&(struct source_subject){&source->status}));
+}
+
+static void render_source_info(struct page *page, union measure measure, const struct source_view *source,
+                               size_t item)
+{
+    (void)item;
+    begin_source_series(page, source);
+    line_label(&page->writer, "kind", str_of(source->status.kind));
+    line_label(&page->writer, "offsets", str_of(source->status.offsets));
+    line_label(&page->writer, "rebalances", str_of(source->status.rebalances));
+    add_sample(page, measure.source_info(&(struct source_info_subject){&source->status}));
+}
+
+static void render_stage(struct page *page, union measure measure, const struct source_view *source,
+                         size_t item)
+{
+    struct stage_subject subject = {&source->status, (enum poll_stage)item};
+    begin_source_series(page, source);
+    line_label(&page->writer, "stage", str_of(poll_stage_name(subject.stage)));
+    add_sample(page, measure.stage(&subject));
+}
+
+static void render_judged(struct page *page, union measure measure, const struct source_view *source,
+                          size_t item)
+{
+    (void)item;
+    begin_source_series(page, source);
+    add_sample(page, measure.judged(&(struct judged_subject){source->snapshot}));
+}
+
+static void render_cluster(struct page *page, union measure measure, const struct source_view *source,
+                           size_t item)
+{
+    (void)item;
+    begin_source_series(page, source);
+    add_sample(page, measure.cluster(&(struct cluster_subject){source->snapshot}));
+}
+
+static void render_anomaly(struct page *page, union measure measure, const struct source_view *source,
+                           size_t item)
+{
+    struct anomaly_subject subject = {source->findings, (enum anomaly)item};
+    begin_source_series(page, source);
+    line_label(&page->writer, "kind", str_of(anomaly_name(subject.anomaly)));
+    add_sample(page, measure.anomaly(&subject));
+}
+
+static void render_broker(struct page *page, union measure measure, const struct source_view *source,
+                          size_t item)
+{
+    struct broker_subject subject = {&source->snapshot->brokers[item]};
+    struct buf id = buf_make(LONGEST_NUMBER);
+    buf_add_int(&id, subject.broker->id);
+    begin_source_series(page, source);
+    line_label(&page->writer, "id", buf_str(&id));
+    line_label(&page->writer, "address", subject.broker->address);
+    add_sample(page, measure.broker(&subject));
+    buf_free(&id);
+}
+
+static void render_topic(struct page *page, union measure measure, const struct source_view *source,
+                         size_t item)
+{
+    struct topic_subject subject = {&source->snapshot->topics[item]};
+    int64_t value = measure.topic(&subject);
+    if (value == UNKNOWN)
+        return;
+    begin_source_series(page, source);
+    line_label(&page->writer, "topic", subject.topic->name);
+    add_sample(page, value);
+}
+
+static void render_topic_info(struct page *page, union measure measure, const struct source_view *source,
+                              size_t item)
+{
+    struct topic_info_subject subject = {&source->snapshot->topics[item]};
+    const char *policy = cleanup_policy_name(subject.topic->config.cleanup_policy);
+    begin_source_series(page, source);
+    line_label(&page->writer, "topic", subject.topic->name);
+    line_label(&page->writer, "cleanup_policy", str_of(policy != NULL ? policy : ""));
+    add_sample(page, measure.topic_info(&subject));
+}
+
+static void render_partitions(struct page *page, union measure measure, const struct source_view *source,
+                              size_t item)
+{
+    const struct snap_topic *topic = &source->snapshot->topics[item];
+    begin_source_series(page, source);
+    line_label(&page->writer, "topic", topic->name);
+    line_number_label(&page->writer, "partition");
+    uint32_t i = page->line;
+    for (; i < topic->partitions && !piece_is_full(page); i++) {
+        const struct snap_partition *partition = &source->snapshot->partitions[topic->first_partition + i];
+        struct partition_subject subject = {source->snapshot, partition};
+        add_numbered_sample(page, partition->number, measure.partition(&subject));
+    }
+    page->line = i < topic->partitions ? i : 0;
+}
+
+static void render_group(struct page *page, union measure measure, const struct source_view *source,
+                         size_t item)
+{
+    struct group_subject subject = {&source->snapshot->groups[item], &source->findings->groups[item]};
+    int64_t value = measure.group(&subject);
+    if (value == UNKNOWN)
+        return;
+    begin_group_series(page, source, (uint32_t)item);
+    add_sample(page, value);
+}
+
+static void render_group_state(struct page *page, union measure measure, const struct source_view *source,
+                               size_t item)
+{
+    for (int state = GROUP_STATE_UNKNOWN + 1; state < GROUP_STATES; state++) {
+        struct group_state_subject subject = {&source->snapshot->groups[item], (enum group_state)state};
+        begin_group_series(page, source, (uint32_t)item);
+        line_label(&page->writer, "state", str_of(group_state_name(subject.state)));
+        add_sample(page, measure.group_state(&subject));
+    }
+}
+
+static void render_group_condition(struct page *page, union measure measure, const struct source_view *source,
+                                   size_t item)
+{
+    for (int condition = 0; condition < CONDITIONS; condition++) {
+        struct group_condition_subject subject = {&source->findings->groups[item], (enum condition)condition};
+        begin_group_series(page, source, (uint32_t)item);
+        line_label(&page->writer, "condition", str_of(condition_name(subject.condition)));
+        add_sample(page, measure.group_condition(&subject));
+    }
+}
+
+static void render_subscription(struct page *page, union measure measure, const struct source_view *source,
+                                size_t item)
+{
+    const struct snap_subscription *subscription = &source->snapshot->subscriptions[item];
+    int64_t value =
+        measure.subscription(&(struct subscription_subject){&source->findings->subscriptions[item]});
+    if (value == UNKNOWN)
+        return; /* most are: spares them the labels */
+    begin_group_series(page, source, subscription->group);
+    line_label(&page->writer, "topic", source->snapshot->topics[subscription->topic].name);
+    add_sample(page, value);
+}
+
+static void render_positions(struct page *page, union measure measure, const struct source_view *source,
+                             size_t item)
+{
+    const struct snapshot *snapshot = source->snapshot;
+    const struct snap_subscription *subscription = &snapshot->subscriptions[item];
+    begin_group_series(page, source, subscription->group);
+    line_label(&page->writer, "topic", snapshot->topics[subscription->topic].name);
+    line_number_label(&page->writer, "partition");
+    uint32_t i = page->line;
+    for (; i < subscription->positions && !piece_is_full(page); i++) {
+        uint32_t p = subscription->first_position + i;
+        struct position_subject subject = {&snapshot->positions[p], &source->findings->positions[p]};
+        add_numbered_sample(page, snapshot->partitions[subject.position->partition].number,
+                            measure.position(&subject));
+    }
+    page->line = i < subscription->positions ? i : 0;
+}
+
+static void render_where(struct page *page, union measure measure, const struct source_view *source,
+                         size_t item)
+{
+    const struct snapshot *snapshot = source->snapshot;
+    const struct finding *finding = &source->findings->wheres[item];
+    struct str topic = STR_LITERAL("");
+    struct buf partition = buf_make(LONGEST_NUMBER);
+    if (finding->subscription != NO_INDEX)
+        topic = snapshot->topics[snapshot->subscriptions[finding->subscription].topic].name;
+    if (finding->position != NO_INDEX)
+        buf_add_int(&partition,
+                    snapshot->partitions[snapshot->positions[finding->position].partition].number);
+    begin_group_series(page, source, finding->group);
+    line_label(&page->writer, "condition", str_of(condition_name(finding->condition)));
+    line_label(&page->writer, "topic", topic);
+    line_label(&page->writer, "partition", buf_str(&partition));
+    add_sample(page, measure.where(&(struct where_subject){finding}));
+    buf_free(&partition);
+}
+
+/* --- the table ----------------------------------------------------------------------------------------- */
+
+static size_t one(const struct source_view *source)
+{
+    (void)source;
+    return 1;
+}
+
+static size_t stages(const struct source_view *source)
+{
+    (void)source;
+    return POLL_STAGES;
+}
+
+static size_t one_judged(const struct source_view *source)
+{
+    return source->snapshot != NULL;
+}
+
+static size_t anomalies(const struct source_view *source)
+{
+    return source->findings != NULL ? ANOMALIES : 0;
+}
+
+static size_t brokers(const struct source_view *source)
+{
+    return source->snapshot != NULL ? source->snapshot->broker_count : 0;
+}
+
+static size_t topics(const struct source_view *source)
+{
+    return source->snapshot != NULL ? source->snapshot->topic_count : 0;
+}
+
+static size_t groups(const struct source_view *source)
+{
+    return source->snapshot != NULL ? source->snapshot->group_count : 0;
+}
+
+static size_t subscriptions(const struct source_view *source)
+{
+    return source->snapshot != NULL ? source->snapshot->subscription_count : 0;
+}
+
+static size_t wheres(const struct source_view *source)
+{
+    return source->findings != NULL ? source->findings->where_count : 0;
+}
+
+const struct page_level page_levels[METRIC_LEVELS] = {
+    [METRIC_LEVEL_process] = {NULL, render_process},
+    [METRIC_LEVEL_build] = {NULL, render_build},
+    [METRIC_LEVEL_source] = {one, render_source},
+    [METRIC_LEVEL_source_info] = {one, render_source_info},
+    [METRIC_LEVEL_stage] = {stages, render_stage},
+    [METRIC_LEVEL_judged] = {one_judged, render_judged},
+    [METRIC_LEVEL_cluster] = {one_judged, render_cluster},
+    [METRIC_LEVEL_anomaly] = {anomalies, render_anomaly},
+    [METRIC_LEVEL_broker] = {brokers, render_broker},
+    [METRIC_LEVEL_topic] = {topics, render_topic},
+    [METRIC_LEVEL_topic_info] = {topics, render_topic_info},
+    [METRIC_LEVEL_partition] = {topics, render_partitions},
+    [METRIC_LEVEL_group] = {groups, render_group},
+    [METRIC_LEVEL_group_state] = {groups, render_group_state},
+    [METRIC_LEVEL_group_condition] = {groups, render_group_condition},
+    [METRIC_LEVEL_where] = {wheres, render_where},
+    [METRIC_LEVEL_subscription] = {subscriptions, render_subscription},
+    [METRIC_LEVEL_position] = {subscriptions, render_positions},
+};

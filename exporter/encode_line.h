@@ -1,0 +1,40 @@
+#ifndef TIDEMARK_ENCODE_LINE_H
+#define TIDEMARK_ENCODE_LINE_H
+
+#include "exporter/base/buf.h"
+#include "exporter/metrics.h"
+
+#include <stdint.h>
+
+/*
+ * Lines of the page, byte by byte. What many lines begin with (a metric's name and the labels that its
+ * subject has) is built once, as a prefix, and copied. Both formats write samples alike.
+ */
+
+/* Where the samples of a metric go. Start with line_writer_make(), end with line_writer_free(). */
+struct line_writer {
+    struct buf prefix;     /* name and labels of the lines to come; owned */
+    struct buf *out;       /* borrowed */
+    enum metric_unit unit; /* that values are given in */
+    int64_t samples;       /* written so far */
+};
+
+struct line_writer line_writer_make(void);
+void line_writer_free(struct line_writer *writer);
+
+/* Begins a prefix: the metric's name, without labels. */
+void line_begin(struct line_writer *writer, const char *name);
+
+/* Adds a label with its value, which may be any bytes. */
+void line_label(struct line_writer *writer, const char *name, struct str value);
+
+/* Adds a label whose value is a number that each line has its own of: for line_add_numbered(). */
+void line_number_label(struct line_writer *writer, const char *name);
+
+/* Writes a line: the prefix and value / unit, exactly, in decimal. */
+void line_add(struct line_writer *writer, int64_t value);
+
+/* Writes a line after line_number_label(), with the number (at least 0) as the value of that label. */
+void line_add_numbered(struct line_writer *writer, int32_t number, int64_t value);
+
+#endif

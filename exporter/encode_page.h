@@ -1,0 +1,51 @@
+#ifndef TIDEMARK_ENCODE_PAGE_H
+#define TIDEMARK_ENCODE_PAGE_H
+
+#include "exporter/encode.h"
+#include "exporter/encode_line.h"
+#include "exporter/metrics.h"
+
+/* What the files that render the page share: none but them includes this. */
+
+/*
+ * The page is a walk: metric by metric (so that families stay whole over several sources), source by source,
+ * item by item. An item is what a level's render function takes at a time: mostly one subject, and for
+ * partitions and positions all of a topic or subscription, whose labels are written once.
+ */
+struct page {
+    struct view *view; /* owned */
+    struct page_facts facts;
+    enum page_format format;
+    enum metric metric; /* where the walk stands */
+    size_t source, item;
+    uint32_t line;  /* of the item: where the next piece takes up a run of lines; 0: the item is complete */
+    bool announced; /* HELP and TYPE of the metric are written */
+    size_t wanted;  /* length at which the piece is full */
+    struct line_writer writer;
+};
+
+/* Writes what stands above the samples of the metric. */
+void page_announce(struct page *page);
+
+/* The measuring functions by metric, typed by level. */
+union measure {
+#define LEVEL(id, labels, meaning) int64_t (*id)(const struct id##_subject *);
+    LEVEL_TABLE(LEVEL)
+#undef LEVEL
+};
+
+/* How many items a source has for a level; what is known only from a poll has none before the first. */
+typedef size_t count_items(const struct source_view *source);
+
+/* Writes an item's lines. `source` is NULL for the levels of the process. */
+typedef void render_item(struct page *page, union measure measure, const struct source_view *source,
+                         size_t item);
+
+struct page_level {
+    count_items *items; /* NULL: the process, once and without a source */
+    render_item *render;
+};
+
+extern const struct page_level page_levels[METRIC_LEVELS];
+
+#endif

@@ -1,0 +1,10 @@
+#ifndef TIDEMARK_HTTP_METRICS_H
+#define TIDEMARK_HTTP_METRICS_H
+
+#include "exporter/encode.h"
+#include "exporter/http_server.h"
+
+/* Gives a page of metrics its headers; false when there is no memory for them. */
+bool metrics_add_headers(struct MHD_Response *response, enum page_format format, bool compressed);
+
+#endif

@@ -1,0 +1,248 @@
+"""The dashboards as they are shipped: what Grafana, its linter and a person would find wrong in them."""
+
+import copy
+import functools
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import grafana_dashboard
+import python_tools
+from daemon import run
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SCHEMA = ROOT / "tests/lib/grafana_schema.py"
+
+DASHBOARDS = {dashboard["uid"]: dashboard for dashboard in grafana_dashboard.dashboards()}
+every_dashboard = pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS)
+
+
+@pytest.fixture(scope="module")
+def promql():
+    python_tools.use("promql")
+    import promql
+
+    return promql
+
+
+@pytest.fixture(scope="module")
+def lint(promql):
+    import grafana_lint
+
+    return grafana_lint
+
+
+@pytest.fixture(scope="module")
+def catalogue():
+    code, output, errors = run("metrics", "--json")
+    assert code == 0, errors
+    return {metric["name"]: metric["labels"] for metric in json.loads(output)}
+
+
+@pytest.fixture(scope="module")
+def units():
+    """Those that Grafana has had since the oldest version."""
+    text = (python_tools.path("grafana-oldest") / "grafana_foundation_sdk/models/units.py").read_text()
+    return set(re.findall(r'= "([^"]+)"$', text, flags=re.M))
+
+
+# --- what Grafana finds ------------------------------------------------------------------------------------
+
+
+def schema_violations(version, *files):
+    environment = {**os.environ, "PYTHONPATH": str(python_tools.path(version))}
+    checked = subprocess.run([sys.executable, SCHEMA, *files], env=environment, capture_output=True, text=True, timeout=120)
+    assert checked.returncode in (0, 1) and not checked.stderr, checked.stderr
+    return checked.stdout.splitlines() if checked.returncode else []
+
+
+@pytest.mark.parametrize("version", python_tools.GRAFANA)
+def test_the_dashboards_follow_grafanas_published_schema(version):
+    files = list(grafana_dashboard.FOLDER.glob("*.json"))
+    assert len(files) >= 6
+    assert schema_violations(version, *files) == []
+
+
+def first(dashboard, kind):
+    return next(panel for panel in dashboard["panels"] if panel["type"] == kind)
+
+
+BROKEN = {
+    "surprise: Dashboard has no such key": lambda d: d.update(surprise=1),
+    "schemaVersion: '38' is no int": lambda d: d.update(schemaVersion="38"),
+    "colorMode: 'pink' is no BigValueColorMode": lambda d: first(d, "stat")["options"].update(colorMode="pink"),
+    "lineWidth: 'thick' is no float":
+        lambda d: first(d, "timeseries")["fieldConfig"]["defaults"]["custom"].update(lineWidth="thick"),
+    "expression: Dataquery has no such key": lambda d: first(d, "table")["targets"][0].update(expression="up"),
+    "refresh: 7 is no VariableRefresh": lambda d: d["templating"]["list"][1].update(refresh=7),
+    "there is no panel 'timesery'": lambda d: first(d, "timeseries").update(type="timesery"),
+    "[0].name: DataTransformerConfig has no such key": lambda d: first(d, "table")["transformations"][0].update(name="x"),
+}
+
+
+@pytest.mark.parametrize("complaint", BROKEN)
+def test_the_schema_sees_what_is_wrong(tmp_path, complaint):
+    dashboard = copy.deepcopy(DASHBOARDS["tidemark-overview"])
+    BROKEN[complaint](dashboard)
+    (tmp_path / "broken.json").write_text(json.dumps(dashboard))
+    assert complaint in "\n".join(schema_violations("grafana-oldest", tmp_path / "broken.json"))
+
+
+def test_what_is_installed_is_found_by_grafana(tmp_path):
+    """Grafana reads these two files at its start: a data source, and where the dashboards lie."""
+    command = ["make", "install-dashboards", f"DESTDIR={tmp_path}", "PREFIX=/opt/tidemark"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    provisioning = tmp_path / "opt/tidemark/share/tidemark/grafana/provisioning"
+    sources = yaml.safe_load((provisioning / "datasources/tidemark.yaml").read_text())
+    assert [source["type"] for source in sources["datasources"]] == ["prometheus"]
+    provided = yaml.safe_load((provisioning / "dashboards/tidemark.yaml").read_text())
+    assert sources["apiVersion"] == provided["apiVersion"] == 1
+    [provider] = provided["providers"]
+    folder = Path(f"{tmp_path}{provider['options']['path']}")
+    assert {json.loads(path.read_text())["uid"] for path in folder.iterdir()} == set(DASHBOARDS)
+
+
+# --- what its linter finds ---------------------------------------------------------------------------------
+
+
+@functools.cache
+def exclusions():
+    return yaml.safe_load((ROOT / "dashboards/.lint").read_text())["exclusions"]
+
+
+def test_the_linter_finds_nothing_that_is_not_excluded_with_a_reason(lint, units):
+    needed = set()
+    for dashboard in DASHBOARDS.values():
+        for rule, panel, complaint in lint.violations(dashboard, units):
+            assert rule in exclusions() and exclusions()[rule]["reason"], f"{dashboard['title']}, {panel}: {complaint}"
+            entries = exclusions()[rule].get("entries")
+            entry = {"dashboard": dashboard["title"], "panel": panel}
+            assert entries is None or entry in entries, f"{rule}: {dashboard['title']}, {panel}: {complaint}"
+            needed.add((rule, *(entry.values() if entries else ())))
+    listed = set()
+    for rule, exclusion in exclusions().items():
+        listed |= {(rule, entry["dashboard"], entry["panel"]) for entry in exclusion["entries"]} if "entries" in exclusion else {(rule,)}
+    assert listed - needed == set(), "nothing needs these exclusions"
+
+
+UNTIDY = {
+    "template-datasource-rule": lambda d: d["templating"]["list"][0].update(label="Prometheus"),
+    "template-label-promql-rule": lambda d: d["templating"]["list"][1]["query"].update(query="label_values(up{{, cluster)"),
+    "template-on-time-change-reload-rule": lambda d: d["templating"]["list"][1].update(refresh=1),
+    "uneditable-dashboard-rule": lambda d: d.update(editable=True),
+    "panel-datasource-rule": lambda d: first(d, "table")["targets"][0]["datasource"].update(uid="mine"),
+    "panel-title-description-rule": lambda d: first(d, "table").pop("description"),
+    "panel-units-rule": lambda d: first(d, "timeseries")["fieldConfig"]["defaults"].update(unit="fortnights"),
+    "panel-no-targets-rule": lambda d: first(d, "timeseries").pop("targets"),
+    "target-promql-rule": lambda d: first(d, "timeseries")["targets"][0].update(expr="sum("),
+    "target-rate-interval-rule": lambda d: first(d, "stat")["targets"][0].update(expr="rate(x_total[5m])"),
+    "target-counter-agg-rule": lambda d: first(d, "stat")["targets"][0].update(expr="sum(x_total)"),
+}
+
+
+@pytest.mark.parametrize("rule", UNTIDY)
+def test_each_rule_of_the_linter_sees_what_is_wrong(lint, units, rule):
+    dashboard = copy.deepcopy(DASHBOARDS["tidemark-overview"])
+    before = len([found for found in lint.RULES[rule](dashboard, units)])
+    UNTIDY[rule](dashboard)
+    assert len([found for found in lint.RULES[rule](dashboard, units)]) == before + 1
+
+
+# --- one source of truth -----------------------------------------------------------------------------------
+
+
+@every_dashboard
+def test_every_expression_names_only_what_is_in_the_catalogue(lint, promql, catalogue, dashboard):
+    for query in grafana_dashboard.queries(dashboard):
+        assert promql.complaints(lint.parsable(dashboard, query.expression), catalogue) == [], query
+
+
+@pytest.mark.parametrize(
+    "expression, complaint",
+    [
+        ("sum(kafka_consumergroup_lagg)", "there is no metric kafka_consumergroup_lagg"),
+        ('kafka_consumergroup_lag{group="x"}', "kafka_consumergroup_lag has no label group"),
+        ("sum by (consumer) (kafka_consumergroup_lag)", "nothing in it has the label consumer"),
+        ("kafka_consumergroup_lag / on (topics) kafka_topic_partitions", "nothing in it has the label topics"),
+        ("kafka_consumergroup_lag * on (topic) group_left (policy) kafka_topic_info", "nothing in it has the label policy"),
+        ("sum(kafka_consumergroup_lag", "it is no PromQL"),
+    ],
+)
+def test_what_is_not_in_the_catalogue_is_seen(promql, catalogue, expression, complaint):
+    complaints = promql.complaints(expression, catalogue)
+    assert len(complaints) == 1 and complaints[0].startswith(complaint)
+
+
+@every_dashboard
+def test_every_variable_that_is_used_is_there(dashboard):
+    names = {variable["name"] for variable in grafana_dashboard.variables(dashboard)}
+    builtin = {"__rate_interval", "__range", "__range_s"}
+    for query in grafana_dashboard.queries(dashboard):
+        assert grafana_dashboard.used_variables(query.expression) <= names | builtin, query
+
+
+@every_dashboard
+def test_a_variable_of_which_several_can_be_chosen_is_a_regular_expression(lint, promql, dashboard):
+    """Grafana writes (a|b) for several, and escapes what stands in it: `=` would match nothing."""
+    several = {variable["name"]: variable.get("multi", False) for variable in grafana_dashboard.variables(dashboard)}
+    for query in grafana_dashboard.queries(dashboard):
+        for selector in promql.selectors(lint.parsable(dashboard, query.expression)):
+            for matcher in selector.matchers.matchers:
+                # lint.parsable() leaves a variable's name for its value.
+                if matcher.value in several:
+                    assert (str(matcher.op) == "MatchOp.Re") == several[matcher.value], f"{query}: {matcher.name}"
+
+
+# --- what a person finds -----------------------------------------------------------------------------------
+
+
+@every_dashboard
+def test_every_panel_says_what_to_do_and_what_it_means_when_it_is_empty(dashboard):
+    for panel in grafana_dashboard.panels(dashboard):
+        assert len(panel["description"].split()) >= 4, panel["title"]
+        if panel["type"] != "text":
+            assert panel["fieldConfig"]["defaults"]["noValue"], panel["title"]
+
+
+@every_dashboard
+def test_panels_fit_the_grid_and_do_not_overlap(dashboard):
+    taken = set()
+    for panel in dashboard["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24, panel["title"]
+        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
+        assert not cells & taken, panel["title"]
+        taken |= cells
+    ids = [panel["id"] for panel in dashboard["panels"]]
+    assert len(ids) == len(set(ids))
+
+
+def links(dashboard):
+    """The URLs of all links in its panels, with the panel."""
+    for panel in grafana_dashboard.panels(dashboard):
+        for field in (panel["fieldConfig"]["defaults"], *panel["fieldConfig"]["overrides"]):
+            given = field.get("links", [])
+            given = given + [link for p in field.get("properties", []) if p["id"] == "links" for link in p["value"]]
+            yield from ((panel, link["url"]) for link in given)
+
+
+@every_dashboard
+def test_links_lead_to_dashboards_and_variables_that_are_there(dashboard):
+    for panel, url in links(dashboard):
+        uid = re.match(r"/d/([a-z-]+)", url).group(1)
+        names = {variable["name"] for variable in grafana_dashboard.variables(DASHBOARDS[uid])}
+        assert set(re.findall(r"[?&]var-(\w+)=", url)) <= names, (panel["title"], url)
+
+
+@every_dashboard
+def test_a_link_of_a_row_takes_its_values_from_the_rows_own_columns(dashboard):
+    for panel, url in links(dashboard):
+        for field in re.findall(r"__data\.fields\.(\w+)", url):
+            shown = panel["transformations"][1]["options"]
+            assert field in shown["renameByName"], (panel["title"], url)

@@ -1,0 +1,219 @@
+"""The dashboards on a real Prometheus: each expression returns what its panel wants to show."""
+
+import json
+import random
+import re
+import subprocess
+import time
+
+import pytest
+from confluent_kafka import Producer
+
+import grafana_dashboard
+import processes
+from conftest import kafka_jars
+from daemon import PROGRAM, Daemon, run
+from kafka_broker import Cluster
+from kafka_traffic import QUIET, commit, produce
+from prometheus import Prometheus
+
+SPAN = 60  # seconds that the dashboards show
+ANY = ".+"
+FOR_LONG = {"transaction.timeout.ms": 900000}
+ENOUGH_TIME = 150  # for all stories of the demo, on a busy machine
+
+OVERTAKEN = "no group reads so slowly that deletion catches up with it"
+CAUGHT_UP = "whether a group that is not near a loss is catching up just now is a matter of chance"
+# What may stay empty here, and why: (dashboard, panel and query).
+EMPTY = {
+    ("Tidemark / Group", "Time left (timeseries) B"): OVERTAKEN,
+    ("Tidemark / Retention and loss ledger", "Least time until an unread message may be deleted (table) D"): OVERTAKEN,
+    ("Tidemark / Retention and loss ledger", "Least time until an unread message may be deleted (table) E"): CAUGHT_UP,
+    ("Tidemark / Retention and loss ledger", "Overtaken in, the ten soonest (timeseries) A"): OVERTAKEN,
+    ("Tidemark / Retention and loss ledger", "Exposed to compaction (table) A"): "no group is late on a topic that is compacted",
+    ("Tidemark / Tidemark itself", "Failures of polls (timeseries) A"): "no poll fails",
+    ("Tidemark / Tidemark itself", "Anomalies (timeseries) A"): "no topic was truncated or made again",
+}
+
+# Stands for whatever alerts are installed.
+ALERT = {"alert": "Wrong", "expr": "kafka_consumergroup_condition == 1", "labels": {"severity": "warning"}}
+
+DASHBOARDS = grafana_dashboard.dashboards()
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Its address."""
+    port = processes.free_port()
+    process = processes.start(
+        [PROGRAM, "demo", "--listen", f"127.0.0.1:{port}"],
+        env={**processes.os.environ, "TMPDIR": str(tmp_path_factory.mktemp("demo"))},
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )
+    yield f"127.0.0.1:{port}"
+    process.terminate()
+    assert process.wait(20) in (0, 143, -15)
+
+
+@pytest.fixture(scope="module")
+def broker():
+    """What the demo's log store doesn't have: replicas, a transaction that is open, a partition never committed."""
+    with Cluster(kafka_jars()) as cluster:
+        cluster.create_topic("orders", 2)
+        produce(cluster, "orders", {0: 10, 1: 10})
+        commit(cluster, "billing", "orders", {0: 4})
+        writer = Producer({"bootstrap.servers": cluster.bootstrap, "transactional.id": "open", **FOR_LONG, **QUIET})
+        writer.init_transactions(30)
+        writer.begin_transaction()
+        writer.produce("orders", b"x", partition=0)
+        assert writer.flush(30) == 0
+        with Daemon("--kafka", cluster.bootstrap) as daemon:
+            yield f"127.0.0.1:{daemon.port}"
+
+
+@pytest.fixture(scope="module")
+def prometheus(demo, broker, tmp_path_factory):
+    rules = tmp_path_factory.mktemp("rules") / "rules.yml"
+    rules.write_text(json.dumps({"groups": [{"name": "wrong", "rules": [ALERT]}]}))
+    with Prometheus([demo, broker], rules=[rules]) as server:
+        yield server
+
+
+def groups(prometheus):
+    found = [series["metric"] for series in prometheus.now("kafka_consumergroup_objective_seconds")]
+    return [(metric["cluster"], metric["consumergroup"]) for metric in found]
+
+
+def variables(dashboard, cluster, group):
+    """Several: all of them, as the dashboards are opened. One: this."""
+    several = {variable["name"] for variable in grafana_dashboard.variables(dashboard) if variable.get("multi")}
+    chosen = {"cluster": cluster, "group": group}
+    return {"__rate_interval": "10s", "__range": f"{SPAN}s", "__range_s": SPAN, **chosen, **{name: ANY for name in several}}
+
+
+def answers(prometheus, query, cluster, group):
+    expression = grafana_dashboard.interpolate(query.expression, variables(query.dashboard, cluster, group))
+    return prometheus.now(expression) if query.instant else prometheus.over_time(expression, SPAN, 5)
+
+
+@pytest.fixture(scope="module")
+def answered(prometheus):
+    """{(dashboard's title, query's name): the union of its answers}, when all that can have data have some."""
+    found = {}
+    pending = {(query.dashboard["title"], query.name): query for dashboard in DASHBOARDS
+               for query in grafana_dashboard.queries(dashboard)}
+
+    def all_answered():
+        for cluster, group in groups(prometheus):
+            for name, query in list(pending.items()):
+                series = answers(prometheus, query, cluster, group)
+                if series:
+                    found[name] = series
+                    del pending[name]
+        assert not set(pending) - set(EMPTY), f"no data: {sorted(set(pending) - set(EMPTY))}"
+        return True
+
+    processes.wait_until(all_answered, ENOUGH_TIME, "data for every expression", pause=2)
+    return found
+
+
+def test_every_expression_returns_data(answered):
+    assert len(answered) > 100
+
+
+def labels(series):
+    return set().union(*(one["metric"] for one in series))
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard["uid"])
+def test_legends_and_columns_name_labels_that_are_there(answered, dashboard):
+    for panel in grafana_dashboard.panels(dashboard):
+        for query in grafana_dashboard.panel_queries(dashboard, panel):
+            series = answered.get((dashboard["title"], query.name))
+            if not series:
+                continue
+            assert set(re.findall(r"{{(\w+)}}", query.legend)) <= labels(series), query
+            if panel["type"] == "table":
+                columns = panel["transformations"][1]["options"]
+                shown = {name for name in columns["renameByName"] if not name.startswith("Value")}
+                hidden = {name for name in columns["excludeByName"] if name != "Time"}
+                # Topic and partition are empty where a condition is wider.
+                assert labels(series) - {"__name__"} <= shown | hidden, query
+                assert shown | hidden <= labels(series) | {"topic", "partition"}, query
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard["uid"])
+def test_a_number_is_one_number(prometheus, answered, dashboard):
+    """A panel that shows one value would show one of several at random."""
+    for panel in grafana_dashboard.panels(dashboard):
+        if panel["type"] == "stat":
+            for query in grafana_dashboard.panel_queries(dashboard, panel):
+                assert len(answered[dashboard["title"], query.name]) == 1, query
+
+
+# --- a thousand groups -------------------------------------------------------------------------------------
+
+MANY = 1000
+
+
+def synthetic_series(metric):
+    """The labels of each series of a metric, for a thousand groups that read a topic of two partitions each."""
+    for i in range(MANY):
+        values = {
+            "cluster": "big", "consumergroup": f"group-{i}", "topic": f"topic-{i}", "version": "1", "kind": "kafka",
+            "librdkafka_version": "2", "offsets": "followed", "rebalances": "exact", "stage": "offsets", "id": "1",
+            "address": "broker", "cleanup_policy": "delete", "state": "Stable", "condition": "falling_behind",
+        }
+        own = {name: values[name] for name in metric["labels"] if name != "partition"}
+        if "partition" in metric["labels"]:
+            yield from ({**own, "partition": str(partition)} for partition in range(2))
+        else:
+            yield own
+        if not {"consumergroup", "topic"} & set(own):
+            return
+
+
+@pytest.fixture(scope="module")
+def crowded(tmp_path_factory):
+    """(a Prometheus with ten minutes of a thousand groups, when they end)"""
+    folder = tmp_path_factory.mktemp("crowded")
+    code, output, errors = run("metrics", "--json")
+    assert code == 0, errors
+    chance, end = random.Random(1), int(time.time()) - 3600
+    with open(folder / "page", "w") as page:
+        for metric in json.loads(output):
+            print(f"# TYPE {metric['name'].removesuffix('_total')} {metric['type']}", file=page)
+            for series in synthetic_series(metric):
+                text = ",".join(f'{name}="{value}"' for name, value in {**series, "job": "t", "instance": "i"}.items())
+                for i in range(5):
+                    value = 1 if metric["name"].endswith(("_info", "_condition")) else chance.randint(1, 1000) + 1000 * i
+                    print(f"{metric['name']}{{{text}}} {value} {end - 600 + 150 * i}", file=page)
+        print("# EOF", file=page)
+    code, output, errors = processes.run(
+        ["promtool", "tsdb", "create-blocks-from", "openmetrics", folder / "page", folder / "data"], timeout=120
+    )
+    assert code == 0, errors
+    with Prometheus([], data=folder / "data") as server:
+        yield server, end
+
+
+MOST_ROWS, MOST_LINES = 100, 30
+
+
+@pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda dashboard: dashboard["uid"])
+def test_a_thousand_groups_can_still_be_read(crowded, dashboard):
+    prometheus, end = crowded
+    assert len(prometheus.now("kafka_consumergroup_objective_seconds", end)) == MANY
+    values = {**variables(dashboard, "big", "group-7"), "__rate_interval": "600s", "__range": "600s", "__range_s": 600}
+    shown = 0
+    for panel in grafana_dashboard.panels(dashboard):
+        for query in grafana_dashboard.panel_queries(dashboard, panel):
+            expression = grafana_dashboard.interpolate(query.expression, values)
+            if query.instant:
+                series = prometheus.now(expression, end)
+                assert len(series) <= (1 if panel["type"] == "stat" else MOST_ROWS), query
+            else:
+                series = prometheus.over_time(expression, 600, 60, end)
+                assert len(series) <= MOST_LINES, query
+            shown = max(shown, len(series))
+    assert shown >= 1
