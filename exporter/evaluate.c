@@ -1,15 +1,8 @@
 #include "exporter/evaluate.h"
 
-#include "exporter/base/number.h"
 #include "exporter/judgement.h"
 
 /* --- numbers ------------------------------------------------------------------------------------------- */
-
-static void keep_larger(int64_t *most, int64_t value)
-{
-    if (value != UNKNOWN && value > *most)
-        *most = value;
-}
 
 static int64_t stable_lag(const struct snap_partition *partition, int64_t committed)
 {
@@ -29,8 +22,7 @@ static void measure_position(struct scene *scene, uint32_t p, const struct posit
     position->lag_ms = memory->lag_ms;
     keep_smaller(&scene->gist.unread_since, memory->unread_since);
     scene->gist.beyond |= memory->beyond_since != UNKNOWN;
-    if (seen->committed < partition->start)
-        scene->gist.below_start = (struct place){sub - scene->findings->subscriptions, p};
+    scene->gist.before_start |= seen->committed < partition->start;
     add_known(&sub->committed_sum, seen->committed);
     add_known(&sub->lag_sum, position->lag);
     keep_larger(&sub->lag_max, position->lag);
@@ -56,6 +48,7 @@ static void measure_subscription(struct scene *scene, uint32_t s)
     sub->lost_total = memory->lost;
     sub->skipped_total = memory->skipped;
     sub->rewound_total = memory->rewound;
+    sub->chart = chart_hold(memory->chart);
     forecast_subscription(scene, s);
 }
 
@@ -94,6 +87,56 @@ static bool nothing_to_do(const struct scene *scene)
     return true;
 }
 
+static struct event begin_or_end(const struct scene *scene, enum condition condition, bool began)
+{
+    const struct group_findings *group = &scene->findings->groups[scene->g];
+    struct event event = {
+        .time = scene->now,
+        .kind = began ? EVENT_CONDITION_BEGAN : EVENT_CONDITION_ENDED,
+        .condition = (int16_t)condition,
+        .subscription = NO_INDEX,
+        .partition = NO_INDEX,
+        .from = UNKNOWN,
+        .to = UNKNOWN,
+        .count = UNKNOWN,
+    };
+    for (uint32_t i = 0; i < scene->group->subscriptions; i++)
+        add_known(&event.count, scene->findings->subscriptions[scene->group->first_subscription + i].lag_sum);
+    for (uint32_t i = group->wheres; i > 0; i--) {
+        const struct finding *finding = &scene->findings->wheres[group->first_where + i - 1];
+        if (finding->condition != condition)
+            continue;
+        if (finding->subscription != NO_INDEX)
+            event.subscription = scene->history->subscription_at[finding->subscription];
+        if (finding->position != NO_INDEX)
+            event.partition =
+                scene->snapshot->partitions[scene->snapshot->positions[finding->position].partition].number;
+    }
+    return event;
+}
+
+/* Conditions that have begun or ended since the group was judged before. */
+static void note_changes(struct scene *scene)
+{
+    uint32_t now = scene->findings->groups[scene->g].conditions, before = scene->memory->conditions;
+    scene->memory->conditions = now;
+    for (unsigned c = 0; c < CONDITIONS && now != before; c++)
+        if ((now ^ before) & 1u << c)
+            events_add(&scene->memory->events, begin_or_end(scene, (enum condition)c, now & 1u << c));
+}
+
+static struct event_list *publish_events(struct group_memory *memory)
+{
+    struct str topics[EVENTS];
+    for (uint32_t i = 0; i < memory->events.count; i++) {
+        int64_t s = memory->events.events[i].subscription;
+        topics[i] = s == NO_INDEX
+                        ? (struct str){NULL, 0}
+                        : (struct str){memory->subscriptions[s].topic, memory->subscriptions[s].topic_length};
+    }
+    return events_publish(&memory->events, topics);
+}
+
 static void judge_group(struct scene *scene, uint32_t g)
 {
     struct group_findings *group = &scene->findings->groups[g];
@@ -105,7 +148,6 @@ static void judge_group(struct scene *scene, uint32_t g)
         .overtake_ms = INT64_MAX,
         .overtaken = {NO_INDEX, NO_INDEX},
         .compacted = {NO_INDEX, NO_INDEX},
-        .below_start = {NO_INDEX, NO_INDEX},
     };
     for (uint32_t i = 0; i < scene->group->subscriptions; i++)
         measure_subscription(scene, scene->group->first_subscription + i);
@@ -114,11 +156,13 @@ static void judge_group(struct scene *scene, uint32_t g)
     group->rebalancing_ms_total = scene->memory->rebalancing_ms;
     group->first_where = scene->findings->where_count;
     group->unknown = scene->group->commits_unknown;
-    if (group->unknown)
-        return;
-    judge_conditions(scene);
-    group->wheres = scene->findings->where_count - group->first_where;
-    group->idle = group->conditions == 0 && nothing_to_do(scene);
+    if (!group->unknown) {
+        judge_conditions(scene);
+        group->wheres = scene->findings->where_count - group->first_where;
+        group->idle = group->conditions == 0 && nothing_to_do(scene);
+        note_changes(scene);
+    }
+    group->events = publish_events(scene->memory);
 }
 
 struct findings *evaluate(struct history *history, const struct snapshot *snapshot, int64_t now,

@@ -1,6 +1,8 @@
 #ifndef TIDEMARK_FINDINGS_H
 #define TIDEMARK_FINDINGS_H
 
+#include "exporter/chart.h"
+#include "exporter/events.h"
 #include "exporter/snapshot.h"
 
 #include <stdbool.h>
@@ -42,14 +44,28 @@ enum grade condition_grade(enum condition condition);
 /* "ok", "info", "warning" or "critical"; static. */
 const char *grade_name(enum grade grade);
 
-/* A condition that is true now: where, and since when. */
+enum { FINDING_INPUTS = 5 };
+
+/* A condition that is true now: where, since when, and the numbers that its rule went by. */
 struct finding {
     enum condition condition;
     uint32_t group;       /* index */
     int64_t subscription; /* index, or NO_INDEX where the condition is wider than a topic */
     int64_t position;     /* index, or NO_INDEX where it is wider than a partition */
     int64_t since;
+    int64_t inputs[FINDING_INPUTS]; /* finding_input() says what they are; UNKNOWN: there is none */
 };
+
+/* What an input of a rule is. */
+enum input_kind { INPUT_NONE, INPUT_TIME, INPUT_DURATION, INPUT_MESSAGES, INPUT_COUNT };
+struct input {
+    const char *name; /* as in JSON; static */
+    enum input_kind kind;
+    bool limit; /* what another input, or how long it has lasted, was compared with */
+};
+
+/* The condition's input at `index`, of kind INPUT_NONE where it has none. */
+struct input finding_input(enum condition condition, int index);
 
 struct position_findings {
     int64_t lag;    /* messages still to be read; UNKNOWN: not known, or committed beyond the end */
@@ -69,6 +85,7 @@ struct subscription_findings {
     int64_t uncommitted;        /* partitions of the topic without a committed offset */
     int64_t last_progress;      /* when a commit last moved forward; UNKNOWN: not seen yet */
     int64_t lost_total, skipped_total, rewound_total; /* messages, since the group is known */
+    struct chart *chart;                              /* its past; a hold of the findings; NULL: none */
 };
 
 struct group_findings {
@@ -81,6 +98,7 @@ struct group_findings {
     int64_t offsets_expire;       /* when the first of an empty group's commits expires */
     int64_t objective_ms;         /* of time lag */
     int64_t slo_good_ms, slo_ms;  /* time within the objective, and all time observed */
+    struct event_list *events;    /* what happened to it; a hold of the findings; NULL: nothing yet */
 };
 
 /* What should not be, counted once an occurrence: the values of the label `kind`. */
@@ -95,6 +113,7 @@ enum anomaly {
 const char *anomaly_name(enum anomaly anomaly);
 
 struct findings {
+    uint32_t group_count, subscription_count;
     struct group_findings *groups;
     struct subscription_findings *subscriptions;
     struct position_findings *positions;
@@ -108,6 +127,10 @@ struct findings *findings_new(const struct snapshot *snapshot);
 
 /* Frees the findings and sets *findings to NULL; NULL is accepted. */
 void findings_free(struct findings **findings);
+
+/* The group's topics taken together: sums of messages and the worst of times; UNKNOWN where nothing was
+ * known. The whole is caught up when its last topic is, and has no such forecast when one of them hasn't. */
+struct subscription_findings group_total(const struct findings *findings, const struct snap_group *group);
 
 /* The group's gravest condition; CONDITIONS when none is true. */
 enum condition group_gravest(const struct group_findings *group);

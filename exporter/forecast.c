@@ -119,9 +119,15 @@ static void note_risks(struct scene *scene, const struct snap_topic *topic,
         ahead->overtake_ms < gist->overtake_ms) {
         gist->overtake_ms = ahead->overtake_ms;
         gist->overtaken = place;
+        gist->headroom_ms = ahead->headroom_ms;
+        gist->horizon_ms = ahead->horizon_ms;
     }
-    if (compacted && memory->steady_ms >= (safe > behind ? safe : behind))
+    int64_t after = safe > behind ? safe : behind;
+    if (compacted && memory->steady_ms >= after) {
         gist->compacted = place;
+        gist->compacted_lag_ms = memory->steady_ms;
+        gist->compacted_after_ms = after;
+    }
 }
 
 void forecast_subscription(struct scene *scene, uint32_t s)

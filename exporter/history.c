@@ -13,7 +13,7 @@ static const int64_t replayed_ms = 60 * 1000;
 struct history *history_new(void)
 {
     struct history *history = MEM_NEW(struct history);
-    history->began = history->time = history->before = UNKNOWN;
+    history->began = history->time = history->before = history->usual_gap = UNKNOWN;
     return history;
 }
 
@@ -28,7 +28,9 @@ static void free_group(struct group_memory *group)
     for (uint32_t i = 0; i < group->subscription_count; i++) {
         free(group->subscriptions[i].topic);
         free(group->subscriptions[i].positions);
+        chart_release(&group->subscriptions[i].chart);
     }
+    events_free(&group->events);
     free(group->subscriptions);
     free(group->name);
 }
@@ -49,6 +51,17 @@ void history_free(struct history **history)
     free(h->subscription_at);
     free(h);
     *history = NULL;
+}
+
+bool history_gap(const struct history *history, int64_t elapsed)
+{
+    static const int64_t least_ms = 20 * 1000;
+    return elapsed > least_ms && elapsed > history->usual_gap * 5 / 2;
+}
+
+bool history_away(const struct history *history, int64_t elapsed)
+{
+    return elapsed > AWAY_MS && history_gap(history, elapsed);
 }
 
 static char *copy_name(struct str name)
@@ -103,7 +116,7 @@ static void fit_partitions(struct topic_memory *topic, uint32_t count)
     if (topic->partition_count > 0)
         memcpy(partitions, topic->partitions, topic->partition_count * sizeof *partitions);
     for (uint32_t i = topic->partition_count; i < count; i++)
-        partitions[i].start = partitions[i].end = partitions[i].start_before = UNKNOWN;
+        partitions[i].start = partitions[i].end = UNKNOWN;
     free(topic->partitions);
     topic->partitions = partitions;
     topic->partition_count = count;
@@ -192,6 +205,7 @@ static struct subscription_memory *insert_subscription(struct group_memory *grou
     free(group->subscriptions);
     group->subscriptions = all;
     open_gap(all, at, &group->subscription_count, sizeof *all);
+    events_make_room(&group->events, at);
     all[at] = (struct subscription_memory){
         .topic = copy_name(topic),
         .topic_length = topic.length,
@@ -230,50 +244,93 @@ static void fit_positions(struct subscription_memory *memory, const struct snaps
     }
 }
 
+static void add_event(const struct history *history, const struct surroundings *around, enum event_kind kind,
+                      int64_t from, int64_t to, int64_t count)
+{
+    bool whole_topic = kind == EVENT_MADE_AGAIN;
+    events_add(around->events, (struct event){
+                                   .time = history->time,
+                                   .kind = (uint16_t)kind,
+                                   .condition = -1,
+                                   .subscription = around->subscription,
+                                   .partition = whole_topic ? NO_INDEX : around->seen->number,
+                                   .from = from,
+                                   .to = to,
+                                   .count = count,
+                               });
+}
+
+static void add_lost(struct history *history, struct subscription_memory *memory,
+                     const struct surroundings *around, const struct movement *movement)
+{
+    memory->lost = number_add(memory->lost, movement->lost);
+    memory->lost_at = history->time;
+    memory->lost_on = around->seen->number;
+    add_event(history, around, EVENT_LOST, movement->lost_from, around->seen->start, movement->lost);
+}
+
 static void add_movement(struct history *history, struct subscription_memory *memory,
-                         const struct movement *movement, int32_t number)
+                         const struct surroundings *around, const struct movement *movement,
+                         int64_t committed)
 {
     int64_t now = history->time;
     if (movement->read > 0 && movement->skipped == 0)
         memory->last_progress = now;
-    if (movement->lost > 0) {
-        memory->lost = number_add(memory->lost, movement->lost);
-        memory->lost_at = now;
-        memory->lost_on = number;
-    }
+    if (movement->lost > 0)
+        add_lost(history, memory, around, movement);
     if (movement->skipped > 0) {
         memory->skipped = number_add(memory->skipped, movement->skipped);
         memory->skipped_at = now;
-        memory->skipped_on = number;
+        memory->skipped_on = around->seen->number;
+        add_event(history, around, EVENT_SKIPPED, movement->from, committed, movement->skipped);
     }
     if (movement->rewound > 0) {
         memory->rewound = number_add(memory->rewound, movement->rewound);
         if (memory->replaying_since == UNKNOWN)
             memory->replaying_since = now;
+        add_event(history, around, EVENT_REWOUND, movement->from, committed, movement->rewound);
     }
-    history->anomalies[ANOMALY_COMMITTED_BEYOND_END] += movement->beyond;
+    if (movement->beyond) {
+        history->anomalies[ANOMALY_COMMITTED_BEYOND_END]++;
+        add_event(history, around, EVENT_BEYOND_END, around->seen->end, committed,
+                  committed - around->seen->end);
+    }
+}
+
+/* A position that is seen for the first time, or for the first time since its partition was made again. */
+static void begin_position(struct history *history, struct subscription_memory *memory,
+                           struct position_memory *position, const struct surroundings *around,
+                           const struct snap_position *seen)
+{
+    struct movement movement = {0};
+    bool made_again = position->life != UINT32_MAX;
+    position_begin(position, around, seen);
+    if (made_again) {
+        add_event(history, around, EVENT_MADE_AGAIN, UNKNOWN, UNKNOWN, UNKNOWN);
+        movement.beyond = position->beyond_since != UNKNOWN;
+    } else if (around->seen->start != UNKNOWN && seen->committed < around->seen->start) {
+        movement.lost_from = seen->committed;
+        movement.lost = around->seen->start - seen->committed;
+    }
+    add_movement(history, memory, around, &movement, seen->committed);
 }
 
 static void observe_position(struct history *history, struct subscription_memory *memory, uint32_t at,
-                             struct surroundings *around, const struct snap_position *seen, bool away)
+                             const struct surroundings *around, const struct snap_position *seen, bool away)
 {
     struct position_memory *position = &memory->positions[at];
     if (position->life != around->partition->life) {
-        bool made_again = position->life != UINT32_MAX;
-        position_begin(position, around, seen);
-        if (!made_again && around->seen->start != UNKNOWN && seen->committed < around->seen->start)
-            add_movement(history, memory, &(struct movement){.lost = around->seen->start - seen->committed},
-                         position->number);
-        history->anomalies[ANOMALY_COMMITTED_BEYOND_END] += made_again && position->beyond_since != UNKNOWN;
+        begin_position(history, memory, position, around, seen);
         return;
     }
+    struct movement movement;
     if (away) {
-        position_resume(position, around, seen);
-        return;
+        movement = position_resume(position, around, seen);
+    } else {
+        position->present = true;
+        movement = position_observe(position, around, seen);
     }
-    position->present = true;
-    struct movement movement = position_observe(position, around, seen);
-    add_movement(history, memory, &movement, position->number);
+    add_movement(history, memory, around, &movement, seen->committed);
 }
 
 /* How far behind the worst of its positions is, and whether a replay has come to its end. */
@@ -293,13 +350,31 @@ static void note_lag(const struct history *history, struct subscription_memory *
         memory->replaying_since = UNKNOWN;
 }
 
-static void observe_subscription(struct history *history, struct subscription_memory *memory,
+/* Adds a position to the sums that are charted. */
+static void sum_up(struct chart_sample *sums, const struct snap_partition *partition,
+                   const struct snap_position *position, const struct position_memory *memory)
+{
+    int64_t lag = position_lag(partition, position);
+    if (lag == UNKNOWN)
+        return;
+    sums->positions++;
+    sums->committed = number_add(sums->committed, position->committed);
+    sums->end = number_add(sums->end, partition->end);
+    sums->lag = number_add(sums->lag, lag);
+    if (memory->lag_ms > sums->lag_ms)
+        sums->lag_ms = memory->lag_ms;
+}
+
+static void observe_subscription(struct history *history, struct group_memory *group, uint32_t index,
                                  const struct snapshot *snapshot, const struct snap_subscription *seen,
                                  bool resettable)
 {
+    struct subscription_memory *memory = &group->subscriptions[index];
+    struct chart_sample sums = {.time = history->time, .lag_ms = UNKNOWN};
     const struct topic_memory *topic = &history->topics[history->topic_at[seen->topic]];
     uint32_t first_partition = snapshot->topics[seen->topic].first_partition, at = 0;
-    bool away = memory->seen != UNKNOWN && history->before - memory->seen > AWAY_MS;
+    int64_t elapsed = memory->seen == UNKNOWN ? 0 : history->time - memory->seen;
+    bool away = history_away(history, elapsed);
     memory->seen = history->time;
     fit_positions(memory, snapshot, seen);
     for (uint32_t i = 0; i < seen->positions; i++, at++) {
@@ -308,17 +383,22 @@ static void observe_subscription(struct history *history, struct subscription_me
             .history = history,
             .partition = &topic->partitions[position->partition - first_partition],
             .seen = &snapshot->partitions[position->partition],
-            .resettable = resettable,
+            .elapsed = elapsed,
+            .resettable = resettable && !history_gap(history, elapsed),
+            .events = &group->events,
+            .subscription = index,
         };
         while (at < memory->position_count && memory->positions[at].number < around.seen->number)
             memory->positions[at++].present = false;
         if (at == memory->position_count || memory->positions[at].number != around.seen->number)
             insert_position(memory, at)->life = UINT32_MAX;
         observe_position(history, memory, at, &around, position, away);
+        sum_up(&sums, around.seen, position, &memory->positions[at]);
     }
     while (at < memory->position_count)
         memory->positions[at++].present = false;
     note_lag(history, memory);
+    memory->chart = chart_add(memory->chart, &sums);
 }
 
 /* Returns whether the group has read something. */
@@ -340,7 +420,7 @@ static bool observe_subscriptions(struct history *history, struct group_memory *
         if (at == group->subscription_count || order != 0)
             insert_subscription(group, at, topic);
         history->subscription_at[seen->first_subscription + i] = at;
-        observe_subscription(history, &group->subscriptions[at], snapshot, subscription, resettable);
+        observe_subscription(history, group, at, snapshot, subscription, resettable);
         progressed |= group->subscriptions[at].last_progress == history->time;
     }
     return progressed;
@@ -370,7 +450,7 @@ static void observe_groups(struct history *history, const struct snapshot *snaps
         history->group_at[i] = at;
         /* Offsets are set while nobody is there; who is there may have come after it. */
         bool empty_before = group->empty_since != UNKNOWN;
-        if (history->before - group->seen > AWAY_MS)
+        if (history_away(history, history->time - group->seen))
             group->alive_since = history->time;
         group_observe(group, seen, history);
         bool empty = empty_before && group->empty_since != UNKNOWN;
@@ -389,12 +469,25 @@ static void count_rise(int64_t *total, int64_t *before, int64_t now)
     *before = now;
 }
 
+/* The shortest gap lately, so that an outage doesn't become usual soon. */
+static void note_gap(struct history *history)
+{
+    int64_t gap = history->time - history->before;
+    if (gap <= 0)
+        return;
+    if (history->usual_gap == UNKNOWN || gap < history->usual_gap)
+        history->usual_gap = gap;
+    else
+        history->usual_gap += (gap - history->usual_gap) / 16;
+}
+
 void history_observe(struct history *history, const struct snapshot *snapshot)
 {
     if (history->began == UNKNOWN)
         history->began = snapshot->time;
     history->before = history->time == UNKNOWN ? snapshot->time : history->time;
     history->time = snapshot->time;
+    note_gap(history);
     for (uint32_t i = 0; i < snapshot->position_count && !history->dates; i++)
         history->dates = snapshot->positions[i].next_ts != UNKNOWN;
     observe_topics(history, snapshot);

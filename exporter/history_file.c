@@ -14,7 +14,8 @@
  * memory but with its pointers cleared:
  *
  *     struct history; each topic: struct, name, partitions;
- *     each group: struct, name; each of its subscriptions: struct, topic's name, positions
+ *     each group: struct, name, events; each of its subscriptions: struct, topic's name, positions, chart's
+ *     samples
  *
  * It is a memory of one machine, not an exchange format: `layout` tells whether this build lays its memory
  * out alike. To change what is remembered changes a size and so the layout; to change only what a field
@@ -29,7 +30,7 @@ struct file_head {
 };
 
 static const char magic[8] = {'t', 'i', 'd', 'e', 'm', 'a', 'r', 'k'};
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 
 static uint64_t checksum(const char *bytes, size_t length)
 {
@@ -48,6 +49,9 @@ static uint32_t layout(void)
         sizeof(struct group_memory),
         sizeof(struct subscription_memory),
         sizeof(struct position_memory),
+        sizeof(struct event),
+        sizeof(struct chart_sample),
+        EVENT_KINDS,
         CONDITIONS,
         0x01020304, /* and the order of bytes */
     };
@@ -71,9 +75,14 @@ static void add_subscription(struct buf *out, const struct subscription_memory *
     struct subscription_memory bare = *subscription;
     bare.topic = NULL;
     bare.positions = NULL;
+    bare.chart = NULL;
+    uint32_t samples = subscription->chart == NULL ? 0 : subscription->chart->count;
     buf_add(out, &bare, sizeof bare);
     buf_add(out, subscription->topic, subscription->topic_length);
     buf_add(out, subscription->positions, subscription->position_count * sizeof *subscription->positions);
+    buf_add(out, &samples, sizeof samples);
+    if (samples > 0)
+        buf_add(out, subscription->chart->samples, samples * sizeof *subscription->chart->samples);
 }
 
 static void add_group(struct buf *out, const struct group_memory *group)
@@ -81,8 +90,11 @@ static void add_group(struct buf *out, const struct group_memory *group)
     struct group_memory bare = *group;
     bare.name = NULL;
     bare.subscriptions = NULL;
+    bare.events.events = NULL;
+    bare.events.published = NULL;
     buf_add(out, &bare, sizeof bare);
     buf_add(out, group->name, group->name_length);
+    buf_add(out, group->events.events, group->events.count * sizeof *group->events.events);
     for (uint32_t i = 0; i < group->subscription_count; i++)
         add_subscription(out, &group->subscriptions[i]);
 }
@@ -209,6 +221,20 @@ static void take_topic(struct reader *reader, struct topic_memory *topic)
         reader->failed |= topic->partitions[i].samples > END_SAMPLES;
 }
 
+static struct chart *take_chart(struct reader *reader)
+{
+    uint32_t samples = 0;
+    struct chart *chart = NULL;
+    take(reader, &samples, sizeof samples);
+    reader->failed |= samples > CHART_SAMPLES;
+    for (uint32_t i = 0; i < samples && !reader->failed; i++) {
+        struct chart_sample sample;
+        take(reader, &sample, sizeof sample);
+        chart = chart_add(chart, &sample);
+    }
+    return chart;
+}
+
 static void take_subscription(struct reader *reader, struct subscription_memory *subscription)
 {
     take(reader, subscription, sizeof *subscription);
@@ -216,6 +242,22 @@ static void take_subscription(struct reader *reader, struct subscription_memory 
     subscription->topic = take_array(reader, subscription->topic_length, 1, 1);
     subscription->positions =
         take_array(reader, subscription->position_count, sizeof *subscription->positions, 0);
+    subscription->chart = take_chart(reader);
+}
+
+/* Of a group with so many subscriptions. */
+static void take_events(struct reader *reader, struct event_memory *memory, uint32_t subscriptions)
+{
+    uint32_t count = memory->count;
+    *memory = (struct event_memory){0};
+    reader->failed |= count > EVENTS;
+    for (uint32_t i = 0; i < count && !reader->failed; i++) {
+        struct event event;
+        take(reader, &event, sizeof event);
+        reader->failed |= event.kind >= EVENT_KINDS || event.condition >= CONDITIONS ||
+                          event.subscription >= (int64_t)subscriptions;
+        events_restore(memory, &event);
+    }
 }
 
 static void take_group(struct reader *reader, struct group_memory *group)
@@ -223,8 +265,10 @@ static void take_group(struct reader *reader, struct group_memory *group)
     take(reader, group, sizeof *group);
     uint32_t count = group->subscription_count;
     group->subscription_count = 0;
+    group->subscriptions = NULL;
     reader->failed |= group->rebalance_count > REBALANCES;
     group->name = take_array(reader, group->name_length, 1, 1);
+    take_events(reader, &group->events, count);
     if (reader->failed || count > reader->left / sizeof *group->subscriptions) {
         reader->failed = true;
         group->subscriptions = NULL;

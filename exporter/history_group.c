@@ -43,18 +43,37 @@ static int64_t new_rebalances(const struct group_memory *memory, const struct sn
            seen->members != memory->members;
 }
 
+static void add_event(struct group_memory *memory, enum event_kind kind, int64_t now, int64_t from,
+                      int64_t to, int64_t count)
+{
+    events_add(&memory->events, (struct event){
+                                    .time = now,
+                                    .kind = (uint16_t)kind,
+                                    .condition = -1,
+                                    .subscription = NO_INDEX,
+                                    .partition = NO_INDEX,
+                                    .from = from,
+                                    .to = to,
+                                    .count = count,
+                                });
+}
+
 static void observe_members(struct group_memory *memory, const struct snap_group *seen, int64_t now)
 {
     bool empty = seen->members == 0 || seen->state == GROUP_STATE_EMPTY || seen->state == GROUP_STATE_DEAD;
     bool known = seen->members != UNKNOWN || seen->state != GROUP_STATE_UNKNOWN;
     if (known && !empty) {
-        if (memory->empty_since != UNKNOWN)
+        if (memory->empty_since != UNKNOWN) {
             memory->alive_since = now;
+            add_event(memory, EVENT_JOINED, now, UNKNOWN, UNKNOWN, seen->members);
+        }
         memory->empty_since = UNKNOWN;
         memory->had_members = true;
         memory->works_empty = false;
     } else if (empty && memory->empty_since == UNKNOWN) {
         memory->empty_since = now;
+        if (memory->had_members)
+            add_event(memory, EVENT_EMPTIED, now, UNKNOWN, UNKNOWN, UNKNOWN);
     }
     if (seen->members != UNKNOWN)
         memory->members = seen->members;
@@ -63,8 +82,10 @@ static void observe_members(struct group_memory *memory, const struct snap_group
 void group_observe(struct group_memory *memory, const struct snap_group *seen, const struct history *history)
 {
     int64_t rebalances = new_rebalances(memory, seen);
-    if (rebalances > 0)
+    if (rebalances > 0) {
         add_rebalances(memory, rebalances, history->time);
+        add_event(memory, EVENT_REBALANCED, history->time, memory->generation, seen->generation, rebalances);
+    }
     memory->rebalances_total = number_add(memory->rebalances_total, rebalances);
     if (memory->rebalancing && rebalancing(seen->state) && history->before != UNKNOWN &&
         history->time - history->before <= AWAY_MS)

@@ -4,8 +4,7 @@
 
 void partition_begin_again(struct partition_memory *memory)
 {
-    *memory = (struct partition_memory){
-        .start = UNKNOWN, .end = UNKNOWN, .start_before = UNKNOWN, .life = memory->life + 1};
+    *memory = (struct partition_memory){.start = UNKNOWN, .end = UNKNOWN, .life = memory->life + 1};
 }
 
 /* Leaves out the sample that is missed least: the one whose neighbours are closest for its age. */
@@ -60,7 +59,6 @@ void partition_observe(struct partition_memory *memory, const struct snap_partit
     if (seen->start != UNKNOWN) {
         if (memory->start != UNKNOWN && seen->start > memory->start)
             memory->start_moved = true;
-        memory->start_before = memory->start;
         memory->start = seen->start;
     }
 }

@@ -162,6 +162,7 @@ void position_begin(struct position_memory *memory, const struct surroundings *a
     int64_t now = around->history->time;
     *memory = (struct position_memory){
         .committed = position->committed,
+        .start_seen = around->seen->start,
         .unread_since = UNKNOWN,
         .low_turned = now,
         .low_now_s = low_unknown,
@@ -182,15 +183,6 @@ void position_begin(struct position_memory *memory, const struct surroundings *a
     memory->steady_ms = steady_lag(memory, around->history);
 }
 
-void position_resume(struct position_memory *memory, const struct surroundings *around,
-                     const struct snap_position *position)
-{
-    struct position_memory known = *memory;
-    position_begin(memory, around, position);
-    memcpy(memory->waits, known.waits, sizeof memory->waits);
-    memory->moves_before = known.moves_now > known.moves_before ? known.moves_now : known.moves_before;
-}
-
 static void note_move(struct position_memory *memory, const struct surroundings *around)
 {
     const struct history *history = around->history;
@@ -201,24 +193,43 @@ static void note_move(struct position_memory *memory, const struct surroundings 
     }
 }
 
-/* Messages that were taken from the log before the reader, which stood at `from`, can have read them. */
+/* The first offset that can have been taken from the log since the position was last seen. */
+static int64_t first_taken(const struct position_memory *memory)
+{
+    return memory->committed > memory->start_seen ? memory->committed : memory->start_seen;
+}
+
+/* Messages that were taken from the log before the reader can have read them. */
 static int64_t taken_unread(const struct position_memory *memory, const struct surroundings *around,
                             const struct snap_position *position)
 {
-    int64_t start = around->seen->start, before = around->partition->start_before;
+    int64_t start = around->seen->start, before = memory->start_seen;
     if (start == UNKNOWN || before == UNKNOWN || start <= memory->committed)
         return 0;
-    int64_t from = memory->committed > before ? memory->committed : before;
+    int64_t from = first_taken(memory);
     if (position->committed < start) /* it still stands before the edge */
         return start - (position->committed > from ? position->committed : from);
     /* It moved on beyond the edge: read up to it if that was quick enough to be likely. */
-    int64_t elapsed = around->history->time - around->history->before;
     int64_t aged = memory->marks[1].time - memory->marks[0].time;
     double speed = aged > 0 ? (double)(memory->marks[1].committed - memory->marks[0].committed) / (double)aged
                             : around->partition->rate / 1000;
     /* A reader that was set back has a speed below 0. */
-    double readable = speed > 0 ? speed * 3 * (double)elapsed : 0;
+    double readable = speed > 0 ? speed * 3 * (double)around->elapsed : 0;
     return (double)(start - from) > readable + SKIP_LEAST ? start - from - (int64_t)(readable / 3) : 0;
+}
+
+struct movement position_resume(struct position_memory *memory, const struct surroundings *around,
+                                const struct snap_position *position)
+{
+    struct position_memory known = *memory;
+    struct movement movement = {.from = known.committed, .lost_from = first_taken(memory)};
+    /* Of one that has moved on beyond the edge nobody knows what it read. */
+    if (position->committed < around->seen->start)
+        movement.lost = taken_unread(memory, around, position);
+    position_begin(memory, around, position);
+    memcpy(memory->waits, known.waits, sizeof memory->waits);
+    memory->moves_before = known.moves_now > known.moves_before ? known.moves_now : known.moves_before;
+    return movement;
 }
 
 /* Whether it came to stand beyond the end just now. */
@@ -238,7 +249,7 @@ struct movement position_observe(struct position_memory *memory, const struct su
                                  const struct snap_position *position)
 {
     const struct history *history = around->history;
-    struct movement movement = {0};
+    struct movement movement = {.from = memory->committed, .lost_from = first_taken(memory)};
     note_move(memory, around);
     int64_t moved = position->committed - memory->committed;
     movement.lost = taken_unread(memory, around, position);
@@ -260,6 +271,8 @@ struct movement position_observe(struct position_memory *memory, const struct su
         memory->dated_here = false;
         memory->rests_before_end = position_lag(around->seen, position) == 1;
     }
+    if (around->seen->start != UNKNOWN)
+        memory->start_seen = around->seen->start;
     memory->dated_here |= is_dated(position);
     /* Without both ends nothing is known: what was unread before may be so still. */
     bool known = around->seen->end != UNKNOWN && around->seen->start != UNKNOWN;

@@ -15,6 +15,8 @@ static const struct route {
     {"/metrics", METHOD_GET, answer_metrics},
     {"/healthz", METHOD_GET, answer_health},
     {"/-/reload", METHOD_POST, answer_reload},
+    {"/api/v1/groups", METHOD_GET, answer_groups},
+    {"/api/v1/groups/", METHOD_GET, answer_group},
 };
 
 /* What follows the route's path in `path`; NULL when the route is another's. */

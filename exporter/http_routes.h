@@ -12,6 +12,10 @@ enum MHD_Result route_request(struct request *request, const char *method);
 /* http_metrics.c */
 answer_request answer_metrics;
 
+/* http_groups.c: JSON of all groups, and of the one whose name follows */
+answer_request answer_groups;
+answer_request answer_group;
+
 /* http_pages.c */
 answer_request answer_screen;
 answer_request answer_health;

@@ -2,6 +2,8 @@
 
 #include "exporter/base/mem.h"
 
+#include <string.h>
+
 /*
  * One function a rule, each a cause with its evidence; the table at the end says which condition it stands
  * for. A cause that has to last is given its time by `held`: conditions are about time, never about polls.
@@ -9,20 +11,32 @@
 
 /* --- saying what was found ----------------------------------------------------------------------------- */
 
-static void found(struct scene *scene, enum condition condition, int64_t subscription, int64_t position,
-                  int64_t since)
+/* What a rule went by, in the order of finding_input(). */
+#define INPUTS(...) ((const int64_t[FINDING_INPUTS]){__VA_ARGS__})
+
+static void found(struct scene *scene, enum condition condition, struct place place, int64_t since,
+                  const int64_t *inputs)
 {
     struct findings *findings = scene->findings;
     findings->wheres = mem_grow(findings->wheres, &scene->where_capacity, findings->where_count + 1u,
                                 sizeof *findings->wheres);
-    findings->wheres[findings->where_count++] = (struct finding){
+    struct finding *finding = &findings->wheres[findings->where_count++];
+    *finding = (struct finding){
         .condition = condition,
         .group = scene->g,
-        .subscription = subscription,
-        .position = position,
+        .subscription = place.subscription,
+        .position = place.position,
         .since = since,
     };
+    memcpy(finding->inputs, inputs, sizeof finding->inputs);
     findings->groups[scene->g].conditions |= 1u << condition;
+}
+
+static const struct place nowhere = {NO_INDEX, NO_INDEX};
+
+static struct place on_topic(uint32_t s)
+{
+    return (struct place){s, NO_INDEX};
 }
 
 static bool is_found(const struct scene *scene, enum condition condition)
@@ -85,11 +99,11 @@ static int64_t patience(const struct scene *scene, const struct position_memory 
 static void rule_stopped(struct scene *scene)
 {
     const struct group_memory *memory = scene->memory;
-    int64_t unread_since = UNKNOWN, since = UNKNOWN, wait = scene->rules->stopped_after_ms;
+    int64_t unread_since = UNKNOWN, progress = UNKNOWN, wait = scene->rules->stopped_after_ms;
     if (memory->empty_since == UNKNOWN || scene->now - memory->empty_since < wait * 2 / 3)
         return;
     for (struct walk walk = {0}; walk_next(scene, &walk);) {
-        since = later(since, walk.subscription->last_progress);
+        progress = later(progress, walk.subscription->last_progress);
         if (walk.memory->unread_since == UNKNOWN)
             continue;
         if (unread_since == UNKNOWN || walk.memory->unread_since < unread_since)
@@ -97,9 +111,10 @@ static void rule_stopped(struct scene *scene)
         if (memory->works_empty)
             wait = later(wait, patience(scene, walk.memory));
     }
-    since = later(since, unread_since);
+    int64_t since = later(progress, unread_since);
     if (unread_since != UNKNOWN && scene->now - since >= wait)
-        found(scene, CONDITION_STOPPED, NO_INDEX, NO_INDEX, since);
+        found(scene, CONDITION_STOPPED, nowhere, since,
+              INPUTS(memory->empty_since, unread_since, progress, scene->now - since, wait));
 }
 
 static void rule_stuck(struct scene *scene)
@@ -111,8 +126,11 @@ static void rule_stuck(struct scene *scene)
         if (walk.memory->unread_since == UNKNOWN)
             continue;
         int64_t since = later(walk.memory->unread_since, scene->memory->alive_since);
-        if (scene->now - since >= patience(scene, walk.memory))
-            found(scene, CONDITION_STUCK, walk.s, walk.p, since);
+        int64_t wait = patience(scene, walk.memory);
+        if (scene->now - since >= wait)
+            found(scene, CONDITION_STUCK, (struct place){walk.s, walk.p}, since,
+                  INPUTS(walk.memory->unread_since, scene->memory->alive_since,
+                         position_cycle(walk.memory, scene->history), scene->now - since, wait));
     }
 }
 
@@ -149,14 +167,16 @@ static void rule_death_spiral(struct scene *scene)
         return;
     int64_t lag = worst_lag(scene, run.first, &grown), much = scene->rules->objective_ms * 2 / 5;
     if (lag >= much && grown >= much / 2)
-        found(scene, CONDITION_DEATH_SPIRAL, NO_INDEX, NO_INDEX, run.first);
+        found(scene, CONDITION_DEATH_SPIRAL, nowhere, run.first,
+              INPUTS(run.count, run.first, lag, grown, scene->rules->spiral_after_ms));
 }
 
 static void rule_rebalance_storm(struct scene *scene)
 {
     struct rebalance_run run;
     if (rebalances_keep_coming(scene, &run) && !is_found(scene, CONDITION_DEATH_SPIRAL))
-        found(scene, CONDITION_REBALANCE_STORM, NO_INDEX, NO_INDEX, run.first);
+        found(scene, CONDITION_REBALANCE_STORM, nowhere, run.first,
+              INPUTS(run.count, run.first, scene->rules->rebalance_count, scene->rules->spiral_after_ms));
 }
 
 /* --- too slow ------------------------------------------------------------------------------------------ */
@@ -204,44 +224,51 @@ static void rule_falling_behind(struct scene *scene)
         const struct subscription_memory *memory = scene_subscription(scene, s);
         if (replays(scene, memory) || is_found(scene, CONDITION_STOPPED) || is_found(scene, CONDITION_STUCK))
             continue;
-        if (over_objective(scene, memory) || growing(scene, memory))
-            found(scene, CONDITION_FALLING_BEHIND, s, NO_INDEX,
-                  trend_above(memory, scene->rules->objective_ms / 5));
+        if (!over_objective(scene, memory) && !growing(scene, memory))
+            continue;
+        int64_t objective = scene->rules->objective_ms, since = trend_above(memory, objective / 5);
+        found(scene, CONDITION_FALLING_BEHIND, on_topic(s), since,
+              INPUTS(memory->trend[memory->trends - 1].value, trend_ago(memory, scene->now, objective), since,
+                     objective));
     }
+}
+
+/* Where one partition carries most of the lag of a topic and at least half of the others are current. */
+struct skew {
+    struct place place;
+    int64_t lag, lag_of_all, current, siblings;
+};
+
+static bool find_skew(const struct scene *scene, uint32_t s, struct skew *skew)
+{
+    int64_t behind_ms = scene_pace(scene, 45 * 1000), current_ms = scene_pace(scene, 22 * 1000);
+    const struct snap_subscription *sub = &scene->snapshot->subscriptions[s];
+    const struct subscription_findings *sums = &scene->findings->subscriptions[s];
+    int64_t worst = NO_INDEX, current = 0;
+    if (sub->positions < 3 || sums->lag_ms_max < behind_ms ||
+        (double)sums->lag_max < 0.6 * (double)sums->lag_sum)
+        return false;
+    for (uint32_t p = sub->first_position; p < sub->first_position + sub->positions; p++) {
+        const struct position_findings *position = &scene->findings->positions[p];
+        current += position->lag_ms != UNKNOWN && position->lag_ms <= current_ms;
+        if (position->lag == sums->lag_max && position->lag != UNKNOWN)
+            worst = p;
+    }
+    *skew = (struct skew){{s, worst}, sums->lag_max, sums->lag_sum, current, sub->positions - 1};
+    return worst != NO_INDEX && current * 2 >= skew->siblings &&
+           scene->findings->positions[worst].lag_ms >= behind_ms;
 }
 
 static void rule_skewed(struct scene *scene)
 {
-    int64_t behind_ms = scene_pace(scene, 45 * 1000), current_ms = scene_pace(scene, 22 * 1000);
+    struct skew skew;
     bool cause = false;
-    int64_t where_s = NO_INDEX, where_p = NO_INDEX;
-    for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
-        uint32_t s = scene->group->first_subscription + i;
-        const struct snap_subscription *sub = &scene->snapshot->subscriptions[s];
-        const struct subscription_findings *sums = &scene->findings->subscriptions[s];
-        uint32_t current = 0;
-        int64_t worst = NO_INDEX;
-        if (sub->positions < 3 || sums->lag_ms_max < behind_ms ||
-            (double)sums->lag_max < 0.6 * (double)sums->lag_sum)
-            continue;
-        for (uint32_t p = sub->first_position; p < sub->first_position + sub->positions; p++) {
-            const struct position_findings *position = &scene->findings->positions[p];
-            current += position->lag_ms != UNKNOWN && position->lag_ms <= current_ms;
-            if (position->lag == sums->lag_max && position->lag != UNKNOWN)
-                worst = p;
-        }
-        if (sub->positions < 3 || worst == NO_INDEX || current * 2 < sub->positions - 1)
-            continue;
-        if (scene->findings->positions[worst].lag_ms >= behind_ms &&
-            (double)sums->lag_max >= 0.6 * (double)sums->lag_sum) {
-            cause = true;
-            where_s = s;
-            where_p = worst;
-        }
-    }
-    cause = cause && !is_found(scene, CONDITION_STUCK) && !is_found(scene, CONDITION_STOPPED);
+    if (!is_found(scene, CONDITION_STUCK) && !is_found(scene, CONDITION_STOPPED))
+        for (uint32_t i = 0; i < scene->group->subscriptions && !cause; i++)
+            cause = find_skew(scene, scene->group->first_subscription + i, &skew);
     if (held(scene, CONDITION_SKEWED, cause, scene->rules->skewed_after_ms))
-        found(scene, CONDITION_SKEWED, where_s, where_p, scene->memory->since[CONDITION_SKEWED]);
+        found(scene, CONDITION_SKEWED, skew.place, scene->memory->since[CONDITION_SKEWED],
+              INPUTS(skew.lag, skew.lag_of_all, skew.current, skew.siblings, scene->rules->skewed_after_ms));
 }
 
 /* --- losing -------------------------------------------------------------------------------------------- */
@@ -251,8 +278,8 @@ static void rule_retention_risk(struct scene *scene)
     static const int64_t lasting_ms = 4 * 60 * 1000;
     struct place place = scene->gist.overtaken;
     if (held(scene, CONDITION_RETENTION_RISK, place.position != NO_INDEX, scene_pace(scene, lasting_ms)))
-        found(scene, CONDITION_RETENTION_RISK, place.subscription, place.position,
-              scene->memory->since[CONDITION_RETENTION_RISK]);
+        found(scene, CONDITION_RETENTION_RISK, place, scene->memory->since[CONDITION_RETENTION_RISK],
+              INPUTS(scene->gist.headroom_ms, scene->gist.overtake_ms, scene->gist.horizon_ms));
 }
 
 /* The index of the subscription's position on the partition of that number, NO_INDEX when it has none. */
@@ -270,15 +297,34 @@ static bool recent(const struct scene *scene, int64_t event)
     return event != UNKNOWN && scene->now - event < scene->rules->clear_after_ms;
 }
 
+/* The first of the subscription's readers that stands before what is still there, and by how much. */
+static int64_t before_start(const struct scene *scene, uint32_t s, int64_t *by)
+{
+    const struct snap_subscription *sub = &scene->snapshot->subscriptions[s];
+    for (uint32_t p = sub->first_position; p < sub->first_position + sub->positions; p++) {
+        const struct snap_position *position = &scene->snapshot->positions[p];
+        *by = scene->snapshot->partitions[position->partition].start - position->committed;
+        if (scene->snapshot->partitions[position->partition].start != UNKNOWN && *by > 0)
+            return p;
+    }
+    *by = 0;
+    return NO_INDEX;
+}
+
 /* As long as a reader stands before what is still there, the loss lies ahead of it, whenever it happened. */
 static void rule_data_lost(struct scene *scene)
 {
     for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
         uint32_t s = scene->group->first_subscription + i;
         const struct subscription_memory *memory = scene_subscription(scene, s);
-        if (recent(scene, memory->lost_at) || scene->gist.below_start.subscription == s)
-            found(scene, CONDITION_DATA_LOST, s, position_on(scene, s, memory->lost_on),
-                  memory->lost_at != UNKNOWN ? memory->lost_at : scene->now);
+        int64_t by = 0, p = scene->gist.before_start ? before_start(scene, s, &by) : NO_INDEX;
+        if (p == NO_INDEX && !recent(scene, memory->lost_at))
+            continue;
+        if (memory->lost_at != UNKNOWN)
+            p = position_on(scene, s, memory->lost_on);
+        found(scene, CONDITION_DATA_LOST, (struct place){s, p},
+              memory->lost_at != UNKNOWN ? memory->lost_at : scene->now,
+              INPUTS(memory->lost_at, memory->lost, by, scene->rules->clear_after_ms));
     }
 }
 
@@ -288,8 +334,17 @@ static void rule_skipped(struct scene *scene)
         uint32_t s = scene->group->first_subscription + i;
         const struct subscription_memory *memory = scene_subscription(scene, s);
         if (recent(scene, memory->skipped_at))
-            found(scene, CONDITION_SKIPPED, s, position_on(scene, s, memory->skipped_on), memory->skipped_at);
+            found(scene, CONDITION_SKIPPED, (struct place){s, position_on(scene, s, memory->skipped_on)},
+                  memory->skipped_at,
+                  INPUTS(memory->skipped_at, memory->skipped, scene->rules->clear_after_ms));
     }
+}
+
+static int64_t beyond_by(const struct scene *scene, uint32_t p)
+{
+    const struct snap_position *position = &scene->snapshot->positions[p];
+    int64_t end = scene->snapshot->partitions[position->partition].end;
+    return end == UNKNOWN ? UNKNOWN : position->committed - end;
 }
 
 /* Leaders change: one poll that shows it is not enough. */
@@ -299,7 +354,8 @@ static void rule_committed_beyond_end(struct scene *scene)
         return;
     for (struct walk walk = {0}; walk_next(scene, &walk);)
         if (walk.memory->beyond_since != UNKNOWN && walk.memory->beyond_since < scene->now)
-            found(scene, CONDITION_COMMITTED_BEYOND_END, walk.s, walk.p, walk.memory->beyond_since);
+            found(scene, CONDITION_COMMITTED_BEYOND_END, (struct place){walk.s, walk.p},
+                  walk.memory->beyond_since, INPUTS(walk.memory->beyond_since, beyond_by(scene, walk.p)));
 }
 
 static void rule_compaction_risk(struct scene *scene)
@@ -307,8 +363,8 @@ static void rule_compaction_risk(struct scene *scene)
     static const int64_t lasting_ms = 60 * 1000;
     struct place place = scene->gist.compacted;
     if (held(scene, CONDITION_COMPACTION_RISK, place.position != NO_INDEX, scene_pace(scene, lasting_ms)))
-        found(scene, CONDITION_COMPACTION_RISK, place.subscription, place.position,
-              scene->memory->since[CONDITION_COMPACTION_RISK]);
+        found(scene, CONDITION_COMPACTION_RISK, place, scene->memory->since[CONDITION_COMPACTION_RISK],
+              INPUTS(scene->gist.compacted_lag_ms, scene->gist.compacted_after_ms));
 }
 
 static void rule_offsets_expiring(struct scene *scene)
@@ -319,8 +375,11 @@ static void rule_offsets_expiring(struct scene *scene)
     int64_t expire = empty_since + retention;
     int64_t horizon = (int64_t)(scene->rules->horizon_share * (double)retention);
     scene->findings->groups[scene->g].offsets_expire = expire;
-    if (expire - scene->now <= (horizon < scene->rules->horizon_ms ? horizon : scene->rules->horizon_ms))
-        found(scene, CONDITION_OFFSETS_EXPIRING, NO_INDEX, NO_INDEX, empty_since);
+    if (scene->rules->horizon_ms < horizon)
+        horizon = scene->rules->horizon_ms;
+    if (expire - scene->now <= horizon)
+        found(scene, CONDITION_OFFSETS_EXPIRING, nowhere, empty_since,
+              INPUTS(empty_since, expire, expire - scene->now, horizon));
 }
 
 /* --- to be known --------------------------------------------------------------------------------------- */
@@ -337,17 +396,18 @@ static void rule_idle_members(struct scene *scene)
     if (idle == UNKNOWN && scene->memory->members != UNKNOWN && partitions > 0)
         idle = scene->memory->members - partitions;
     if (held(scene, CONDITION_IDLE_MEMBERS, idle > 0, scene_pace(scene, lasting_ms)))
-        found(scene, CONDITION_IDLE_MEMBERS, NO_INDEX, NO_INDEX,
-              scene->memory->since[CONDITION_IDLE_MEMBERS]);
+        found(scene, CONDITION_IDLE_MEMBERS, nowhere, scene->memory->since[CONDITION_IDLE_MEMBERS],
+              INPUTS(idle, scene->memory->members, partitions));
 }
 
 static void rule_replaying(struct scene *scene)
 {
     for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
         uint32_t s = scene->group->first_subscription + i;
-        int64_t since = scene_subscription(scene, s)->replaying_since;
-        if (since != UNKNOWN)
-            found(scene, CONDITION_REPLAYING, s, NO_INDEX, since);
+        const struct subscription_memory *memory = scene_subscription(scene, s);
+        if (memory->replaying_since != UNKNOWN)
+            found(scene, CONDITION_REPLAYING, on_topic(s), memory->replaying_since,
+                  INPUTS(memory->replaying_since, memory->rewound));
     }
 }
 

@@ -1,8 +1,8 @@
 #ifndef TIDEMARK_JUDGEMENT_H
 #define TIDEMARK_JUDGEMENT_H
 
-#include "exporter/base/number.h"
 #include "exporter/evaluate.h"
+#include "exporter/known.h"
 #include "exporter/memory.h"
 
 /* What the positions of a group have in common, so that a rule looks at each of them only where one matters.
@@ -11,12 +11,14 @@ struct place {
     int64_t subscription, position; /* indexes, NO_INDEX */
 };
 struct gist {
-    int64_t unread_since;     /* the earliest; UNKNOWN: nothing is unread */
-    int64_t overtake_ms;      /* the soonest within its horizon, INT64_MAX: none */
-    struct place overtaken;   /* where that is */
-    struct place compacted;   /* a reader that the cleaner may overtake */
-    struct place below_start; /* a reader that stands before what is still there */
-    bool beyond;              /* one stands beyond the end */
+    int64_t unread_since;                         /* the earliest; UNKNOWN: nothing is unread */
+    int64_t overtake_ms;                          /* the soonest within its horizon, INT64_MAX: none */
+    struct place overtaken;                       /* where that is, */
+    int64_t headroom_ms, horizon_ms;              /* and what else is known of it */
+    struct place compacted;                       /* a reader that the cleaner may overtake, */
+    int64_t compacted_lag_ms, compacted_after_ms; /* its time lag, and from which on it may */
+    bool before_start;                            /* one stands before what is still there */
+    bool beyond;                                  /* one stands beyond the end */
 };
 
 /* What a rule sees, and where it says what it found: one group of one snapshot. Known to the evaluation
@@ -61,18 +63,5 @@ void judge_conditions(struct scene *scene);
 
 /* Fills the forecasts of a subscription: headroom, overtake, catchup, compaction (forecast.c). */
 void forecast_subscription(struct scene *scene, uint32_t s);
-
-/* A sum and a minimum of what is known; UNKNOWN as long as nothing is. */
-static inline void add_known(int64_t *sum, int64_t value)
-{
-    if (value != UNKNOWN)
-        *sum = *sum == UNKNOWN ? value : number_add(*sum, value);
-}
-
-static inline void keep_smaller(int64_t *least, int64_t value)
-{
-    if (value != UNKNOWN && (*least == UNKNOWN || value < *least))
-        *least = value;
-}
 
 #endif

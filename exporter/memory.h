@@ -1,6 +1,8 @@
 #ifndef TIDEMARK_MEMORY_H
 #define TIDEMARK_MEMORY_H
 
+#include "exporter/chart.h"
+#include "exporter/events.h"
 #include "exporter/findings.h"
 #include "exporter/history.h"
 
@@ -26,7 +28,7 @@
 #define UNFAMILIAR_MS (INT64_C(14) * 60 * 1000)
 enum { FAMILIAR_MOVES = 20 };
 
-enum { END_SAMPLES = 32, WAITS = 3, REBALANCES = 32, TREND_SAMPLES = 40, EVENTS = 100 };
+enum { END_SAMPLES = 32, WAITS = 3, REBALANCES = 32, TREND_SAMPLES = 40 };
 
 struct sample {
     int64_t time, value;
@@ -35,9 +37,8 @@ struct sample {
 /* --- of a partition ------------------------------------------------------------------------------------ */
 
 struct partition_memory {
-    int64_t start, end;   /* as last seen */
-    int64_t start_before; /* as seen before that */
-    uint32_t life;        /* rises when the partition was made again, or truncated */
+    int64_t start, end; /* as last seen */
+    uint32_t life;      /* rises when the partition was made again, or truncated */
     uint32_t samples;
     double rate;      /* messages written a second, over as long as is remembered; 0 when not known */
     bool start_moved; /* retention has taken something since it is known */
@@ -69,6 +70,7 @@ struct mark {
 
 struct position_memory {
     int64_t committed;
+    int64_t start_seen;   /* of the partition, when the position was last seen; UNKNOWN */
     int64_t lag_ms;       /* at the last poll; UNKNOWN: not known */
     int64_t unread_since; /* since when something is unread and nothing moves; UNKNOWN: nothing is unread */
     int64_t beyond_since; /* since when it stands beyond the end; UNKNOWN: it doesn't */
@@ -103,6 +105,7 @@ struct subscription_memory {
     int64_t replaying_since;            /* UNKNOWN: it isn't */
     struct sample trend[TREND_SAMPLES]; /* the worst steady time lag over time, oldest first */
     uint32_t trends;
+    struct chart *chart; /* a hold of its own; NULL: nothing yet */
 };
 
 /* --- of a group ---------------------------------------------------------------------------------------- */
@@ -128,10 +131,13 @@ struct group_memory {
     int64_t rebalances_total, rebalancing_ms, slo_good_ms, slo_ms;
     int64_t judged;            /* the snapshot that was judged last */
     int64_t since[CONDITIONS]; /* when the cause was first seen; UNKNOWN: it is absent */
+    uint32_t conditions;       /* those that were true then */
+    struct event_memory events;
 };
 
 struct history {
     int64_t began, time, before; /* first, last and last but one snapshot; UNKNOWN */
+    int64_t usual_gap;           /* between two snapshots; UNKNOWN */
     struct topic_memory *topics;
     struct group_memory *groups;
     size_t topic_capacity, group_capacity;
@@ -142,6 +148,15 @@ struct history {
     int64_t anomalies[ANOMALIES];
     int64_t orphans, duplicates; /* in the last snapshot */
 };
+
+/* --- history.c ----------------------------------------------------------------------------------------- */
+
+/* Whether so much time between two sights is more than polls are usually apart, so that more may have
+ * happened meanwhile than the two show. */
+bool history_gap(const struct history *history, int64_t elapsed);
+
+/* Whether it is so much that what was known before says nothing about now. */
+bool history_away(const struct history *history, int64_t elapsed);
 
 /* --- history_partition.c ------------------------------------------------------------------------------- */
 
@@ -161,6 +176,8 @@ void partition_begin_again(struct partition_memory *memory);
 /* What happened to a position between two polls. */
 struct movement {
     int64_t read, lost, skipped, rewound; /* messages */
+    int64_t from;                         /* the offset where it stood */
+    int64_t lost_from;                    /* the first offset that was taken unread */
     bool beyond;                          /* it came to stand beyond the end */
 };
 
@@ -169,16 +186,20 @@ struct surroundings {
     const struct history *history;
     const struct partition_memory *partition;
     const struct snap_partition *seen;
+    int64_t elapsed; /* since the subscription was last seen */
     bool resettable; /* the group had no member: a tool may have set its offsets */
+    struct event_memory *events;
+    uint32_t subscription; /* index into the group's memory */
 };
 
 /* Begins the memory of a position as it is seen for the first time. */
 void position_begin(struct position_memory *memory, const struct surroundings *around,
                     const struct snap_position *position);
 
-/* Begins again what is known of it, after it was away; what is usual for it stays. */
-void position_resume(struct position_memory *memory, const struct surroundings *around,
-                     const struct snap_position *position);
+/* Begins again what is known of it, after it was away; what is usual for it stays, and what was taken from
+ * the log before a reader that still stands before its start is lost. */
+struct movement position_resume(struct position_memory *memory, const struct surroundings *around,
+                                const struct snap_position *position);
 
 /* Takes in a position that is known. */
 struct movement position_observe(struct position_memory *memory, const struct surroundings *around,

@@ -1,6 +1,6 @@
 #include "exporter/observations.h"
 
-#include "exporter/base/utf8.h"
+#include "exporter/base/json_writer.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -184,25 +184,6 @@ struct snapshot *observation_parse(struct str line, struct error *error)
 
 /* --- writing ------------------------------------------------------------------------------------------- */
 
-/* A JSON string of what the name is shown as. */
-static void add_name(struct buf *out, struct str name)
-{
-    struct buf shown = buf_make(SIZE_MAX);
-    utf8_add_shown(&shown, name);
-    buf_add_char(out, '"');
-    for (size_t i = 0; i < shown.length; i++) {
-        unsigned char c = (unsigned char)shown.bytes[i];
-        if (c == '"' || c == '\\')
-            buf_add_char(out, '\\');
-        if (c < 0x20)
-            buf_add_format(out, "\\u%04x", c);
-        else
-            buf_add_char(out, (char)c);
-    }
-    buf_add_char(out, '"');
-    buf_free(&shown);
-}
-
 static void add_count(struct buf *out, const char *key, int64_t value)
 {
     if (value != UNKNOWN)
@@ -238,7 +219,7 @@ static void add_config(struct buf *out, const struct topic_config *config)
 static void add_topic(struct buf *out, const struct snapshot *snapshot, const struct snap_topic *topic)
 {
     buf_add_text(out, "{\"topic\":");
-    add_name(out, topic->name);
+    json_quote(out, topic->name);
     add_config(out, &topic->config);
     buf_add_text(out, ",\"partitions\":[");
     for (uint32_t i = 0; i < topic->partitions; i++) {
@@ -260,7 +241,7 @@ static void add_offsets(struct buf *out, const struct snapshot *snapshot, const 
         const struct snap_position *position = &snapshot->positions[sub->first_position + i];
         buf_add_text(out, *first ? "{\"topic\":" : ",{\"topic\":");
         *first = false;
-        add_name(out, snapshot->topics[sub->topic].name);
+        json_quote(out, snapshot->topics[sub->topic].name);
         buf_add_format(out, ",\"partition\":%d", snapshot->partitions[position->partition].number);
         add_count(out, "committed", position->committed);
         if (position->next_ts == NO_RECORD)
@@ -276,7 +257,7 @@ static void add_group(struct buf *out, const struct snapshot *snapshot, const st
 {
     bool first = true;
     buf_add_text(out, "{\"group\":");
-    add_name(out, group->name);
+    json_quote(out, group->name);
     if (group->state != GROUP_STATE_UNKNOWN)
         buf_add_format(out, ",\"state\":\"%s\"", group_state_name(group->state));
     add_count(out, "members", group->members);
@@ -294,7 +275,7 @@ static void add_group(struct buf *out, const struct snapshot *snapshot, const st
 void observation_write(struct buf *out, struct str cluster, const struct snapshot *snapshot)
 {
     buf_add_text(out, "{\"cluster\":");
-    add_name(out, cluster);
+    json_quote(out, cluster);
     add_time(out, "t", snapshot->time);
     if (snapshot->offsets_retention_ms != UNKNOWN)
         add_count(out, "offsets_retention_minutes", snapshot->offsets_retention_ms / 60000);

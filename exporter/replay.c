@@ -1,7 +1,6 @@
 #include "exporter/replay.h"
 
-#include "exporter/base/number.h"
-#include "exporter/base/utf8.h"
+#include "exporter/base/json_writer.h"
 #include "exporter/evaluate.h"
 #include "exporter/observations.h"
 
@@ -13,24 +12,6 @@
 static const char usage[] = "usage: tidemark replay [--rule NAME=VALUE]... FILE\n";
 
 /* --- one judged group as a line ------------------------------------------------------------------------ */
-
-static void add_json_name(struct buf *out, struct str name)
-{
-    struct buf shown = buf_make(SIZE_MAX);
-    utf8_add_shown(&shown, name);
-    buf_add_char(out, '"');
-    for (size_t i = 0; i < shown.length; i++) {
-        char c = shown.bytes[i];
-        if (c == '"' || c == '\\')
-            buf_add_char(out, '\\');
-        if ((unsigned char)c < 0x20)
-            buf_add_format(out, "\\u%04x", (unsigned)c);
-        else
-            buf_add_char(out, c);
-    }
-    buf_add_char(out, '"');
-    buf_free(&shown);
-}
 
 static void add_seconds(struct buf *out, const char *key, int64_t ms)
 {
@@ -51,42 +32,11 @@ static void add_conditions(struct buf *out, const struct group_findings *group)
     buf_add_char(out, ']');
 }
 
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static int64_t smaller_known(int64_t a, int64_t b)
-{
-    return a == UNKNOWN || (b != UNKNOWN && b < a) ? b : a;
-}
-
-static int64_t sum_known(int64_t a, int64_t b)
-{
-    return a == UNKNOWN ? b : b == UNKNOWN ? a : number_add(a, b);
-}
-
 /* The numbers of a group are those of its topics: sums of messages, the worst of times. */
 static void add_numbers(struct buf *out, const struct snapshot *snapshot, const struct findings *findings,
                         uint32_t g)
 {
-    const struct snap_group *group = &snapshot->groups[g];
-    struct subscription_findings all = {.lag_sum = UNKNOWN,
-                                        .lag_ms_max = UNKNOWN,
-                                        .catchup_ms = UNKNOWN,
-                                        .overtake_ms = UNKNOWN,
-                                        .headroom_ms = UNKNOWN};
-    for (uint32_t i = 0; i < group->subscriptions; i++) {
-        const struct subscription_findings *sub = &findings->subscriptions[group->first_subscription + i];
-        all.lag_sum = sum_known(all.lag_sum, sub->lag_sum);
-        all.lag_ms_max = larger(all.lag_ms_max, sub->lag_ms_max);
-        all.catchup_ms = larger(all.catchup_ms, sub->catchup_ms);
-        all.overtake_ms = smaller_known(all.overtake_ms, sub->overtake_ms);
-        all.headroom_ms = smaller_known(all.headroom_ms, sub->headroom_ms);
-        all.lost_total = number_add(all.lost_total, sub->lost_total);
-        all.skipped_total = number_add(all.skipped_total, sub->skipped_total);
-        all.rewound_total = number_add(all.rewound_total, sub->rewound_total);
-    }
+    struct subscription_findings all = group_total(findings, &snapshot->groups[g]);
     if (all.lag_sum != UNKNOWN)
         buf_add_format(out, ",\"lag\":%lld", (long long)all.lag_sum);
     add_seconds(out, "lag_seconds", all.lag_ms_max);
@@ -103,7 +53,7 @@ static void add_judged(struct buf *out, const struct snapshot *snapshot, const s
     for (uint32_t g = 0; g < snapshot->group_count; g++) {
         buf_add_format(out, "{\"t\":%lld.%03d,\"group\":", (long long)(snapshot->time / 1000),
                        (int)(snapshot->time % 1000));
-        add_json_name(out, snapshot->groups[g].name);
+        json_quote(out, snapshot->groups[g].name);
         buf_add_format(out, ",\"verdict\":\"%s\"", group_verdict(&findings->groups[g]));
         add_conditions(out, &findings->groups[g]);
         add_numbers(out, snapshot, findings, g);

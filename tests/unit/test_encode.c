@@ -61,7 +61,8 @@ static void publish_cluster(struct publish *publish, size_t index, const char *c
     f->groups[0].wheres = f->where_count = 1;
     f->wheres = calloc(1, sizeof *f->wheres);
     assert_non_null(f->wheres);
-    f->wheres[0] = (struct finding){CONDITION_STUCK, 0, 0, 1, 1763999000001};
+    f->wheres[0] = (struct finding){
+        .condition = CONDITION_STUCK, .subscription = 0, .position = 1, .since = 1763999000001};
     struct source_status status = status_of(cluster);
     publish_poll(publish, index, &status, s, f);
 }

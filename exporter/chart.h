@@ -1,0 +1,45 @@
+#ifndef TIDEMARK_CHART_H
+#define TIDEMARK_CHART_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The past of a group on a topic, to be drawn: close together lately and far apart long ago, so that few
+ * samples show both the last minutes and the last days. The history replaces a chart by one with a further
+ * sample; findings hold the one that belongs to them.
+ */
+
+enum { CHART_SAMPLES = 48 };
+
+struct chart_sample {
+    int64_t time;
+    int64_t committed, end, lag; /* sums over the positions whose lag is known */
+    int64_t lag_ms;              /* the worst time lag; UNKNOWN */
+    uint32_t positions;          /* how many are summed up: sums of different ones can't be compared */
+};
+
+/* Immutable once it is shared, and alive as long as somebody holds it. */
+struct chart {
+    uint32_t count;
+    struct chart_sample samples[CHART_SAMPLES]; /* the oldest first */
+    atomic_size_t holders;
+};
+
+/* A chart with this sample after those of `chart`, whose hold is given back; NULL there: the first sample. */
+struct chart *chart_add(struct chart *chart, const struct chart_sample *sample);
+
+/* A further hold of the chart. */
+struct chart *chart_hold(struct chart *chart);
+
+/* Gives a hold back and sets *chart to NULL; NULL is accepted. Any thread. */
+void chart_release(struct chart **chart);
+
+/* Messages a second over the last minutes. False when it isn't known yet. NULL is accepted. */
+struct chart_rates {
+    double written, read;
+};
+bool chart_rates(const struct chart *chart, struct chart_rates *rates);
+
+#endif

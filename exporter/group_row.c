@@ -1,0 +1,66 @@
+#include "exporter/group_row.h"
+
+#include "exporter/base/mem.h"
+
+#include <stdlib.h>
+
+static void add_rates(struct group_row *row, const struct chart *chart)
+{
+    struct chart_rates rates;
+    if (!chart_rates(chart, &rates))
+        return;
+    row->rates.written += rates.written;
+    row->rates.read += rates.read;
+    row->rates_known = true;
+}
+
+struct group_row group_row(const struct source_view *source, uint32_t index)
+{
+    const struct snap_group *group = &source->snapshot->groups[index];
+    struct group_row row = {
+        .source = source,
+        .group = group,
+        .findings = &source->findings->groups[index],
+        .total = group_total(source->findings, group),
+        .index = index,
+    };
+    for (uint32_t i = 0; i < group->subscriptions; i++)
+        add_rates(&row, source->findings->subscriptions[group->first_subscription + i].chart);
+    return row;
+}
+
+static int worst_first(const void *a, const void *b)
+{
+    const struct group_row *x = a, *y = b;
+    enum condition gravest_x = group_gravest(x->findings), gravest_y = group_gravest(y->findings);
+    if (gravest_x != gravest_y)
+        return gravest_x < gravest_y ? -1 : 1;
+    if (x->total.lag_ms_max != y->total.lag_ms_max)
+        return x->total.lag_ms_max > y->total.lag_ms_max ? -1 : 1;
+    if (x->total.lag_sum != y->total.lag_sum)
+        return x->total.lag_sum > y->total.lag_sum ? -1 : 1;
+    return str_compare(x->group->name, y->group->name);
+}
+
+struct group_row *group_rows(const struct view *view, size_t *count)
+{
+    *count = 0;
+    for (size_t s = 0; s < view->source_count; s++)
+        if (view->sources[s].snapshot != NULL)
+            *count += view->sources[s].snapshot->group_count;
+    struct group_row *rows = MEM_ARRAY(*count, struct group_row);
+    size_t filled = 0;
+    for (size_t s = 0; s < view->source_count; s++) {
+        const struct source_view *source = &view->sources[s];
+        for (uint32_t g = 0; source->snapshot != NULL && g < source->snapshot->group_count; g++)
+            rows[filled++] = group_row(source, g);
+    }
+    qsort(rows, *count, sizeof *rows, worst_first);
+    return rows;
+}
+
+enum grade group_row_grade(const struct group_row *row)
+{
+    enum condition gravest = group_gravest(row->findings);
+    return gravest == CONDITIONS ? GRADE_OK : condition_grade(gravest);
+}

@@ -1,0 +1,31 @@
+#ifndef TIDEMARK_GROUP_ROW_H
+#define TIDEMARK_GROUP_ROW_H
+
+#include "exporter/publish.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A group as one row of a table, whoever shows it: the numbers of all its topics taken together. */
+struct group_row {
+    const struct source_view *source;
+    const struct snap_group *group;
+    const struct group_findings *findings;
+    struct subscription_findings total; /* see group_total() */
+    struct chart_rates rates;           /* messages a second on all topics */
+    bool rates_known;
+    uint32_t index; /* of the group */
+};
+
+/* The row of a group of a source that is shown; valid as long as the view. */
+struct group_row group_row(const struct source_view *source, uint32_t index);
+
+/* All groups of all sources, the worst first: by the gravest condition, then by time lag, lag and name. The
+ * caller frees the array; what it points to belongs to the view. */
+struct group_row *group_rows(const struct view *view, size_t *count);
+
+/* The grade of its verdict. */
+enum grade group_row_grade(const struct group_row *row);
+
+#endif

@@ -1,0 +1,416 @@
+#include "exporter/json_groups.h"
+
+#include "exporter/base/json_writer.h"
+#include "exporter/base/utf8.h"
+#include "exporter/group_row.h"
+#include "exporter/reason.h"
+
+#include <stdlib.h>
+
+enum { TEXT_LIMIT = 1 << 20, PLACES_LIMIT = 1000 };
+
+/* --- values that may be unknown ------------------------------------------------------------------------ */
+
+static void add_int(struct json_writer *json, const char *key, int64_t value)
+{
+    if (value == UNKNOWN)
+        return;
+    json_put_key(json, key);
+    json_put_int(json, value);
+}
+
+static void add_seconds(struct json_writer *json, const char *key, int64_t ms)
+{
+    if (ms == UNKNOWN || ms == NO_RECORD)
+        return;
+    json_put_key(json, key);
+    json_put_seconds(json, ms);
+}
+
+static void add_text(struct json_writer *json, const char *key, const char *text)
+{
+    if (text == NULL)
+        return;
+    json_put_key(json, key);
+    json_put_text(json, text);
+}
+
+static void add_str(struct json_writer *json, const char *key, struct str text)
+{
+    json_put_key(json, key);
+    json_put_str(json, text);
+}
+
+/* --- conditions ---------------------------------------------------------------------------------------- */
+
+/* A text that one of the functions of reason.h makes. */
+static void add_words(struct json_writer *json, const char *key, const struct reason *reason,
+                      const struct finding *finding,
+                      void (*add)(struct buf *, const struct reason *, const struct finding *))
+{
+    struct buf words = buf_make(TEXT_LIMIT);
+    add(&words, reason, finding);
+    add_str(json, key, buf_str(&words));
+    json->out->failed |= words.failed;
+    buf_free(&words);
+}
+
+static void add_inputs(struct json_writer *json, const struct finding *finding)
+{
+    json_put_key(json, "inputs");
+    json_put_open(json, '[');
+    for (int i = 0; i < FINDING_INPUTS; i++) {
+        struct input input = finding_input(finding->condition, i);
+        int64_t value = finding->inputs[i];
+        if (input.kind == INPUT_NONE || value == UNKNOWN)
+            continue;
+        struct buf shown = buf_make(TEXT_LIMIT);
+        reason_add_input(&shown, input, value);
+        json_put_open(json, '{');
+        add_text(json, "name", input.name);
+        if (input.kind == INPUT_TIME || input.kind == INPUT_DURATION)
+            add_seconds(json, input.kind == INPUT_TIME ? "time" : "seconds", value);
+        else
+            add_int(json, "count", value);
+        if (input.limit) {
+            json_put_key(json, "limit");
+            json_put_bool(json, true);
+        }
+        add_str(json, "text", buf_str(&shown));
+        json_put_close(json, '}');
+        json->out->failed |= shown.failed;
+        buf_free(&shown);
+    }
+    json_put_close(json, ']');
+}
+
+static void add_place(struct json_writer *json, const struct snapshot *snapshot,
+                      const struct finding *finding)
+{
+    if (finding->subscription != NO_INDEX)
+        add_str(json, "topic", snapshot->topics[snapshot->subscriptions[finding->subscription].topic].name);
+    if (finding->position != NO_INDEX)
+        add_int(json, "partition",
+                snapshot->partitions[snapshot->positions[finding->position].partition].number);
+}
+
+static void add_condition(struct json_writer *json, const struct reason *reason,
+                          const struct finding *finding, bool all)
+{
+    json_put_open(json, '{');
+    add_text(json, "condition", condition_name(finding->condition));
+    add_text(json, "grade", grade_name(condition_grade(finding->condition)));
+    add_seconds(json, "since", finding->since);
+    add_place(json, reason->snapshot, finding);
+    add_words(json, "reason", reason, finding, reason_add_sentence);
+    if (all) {
+        add_text(json, "rule", reason_rule(finding->condition));
+        add_inputs(json, finding);
+        add_words(json, "advice", reason, finding, reason_add_advice);
+    }
+    json_put_close(json, '}');
+}
+
+/* In the list a condition stands once, at the first place where it is true. */
+static void add_conditions(struct json_writer *json, const struct group_row *row, bool all)
+{
+    const struct reason reason = {row->source->snapshot, row->source->findings};
+    uint32_t shown = 0;
+    json_put_key(json, "conditions");
+    json_put_open(json, '[');
+    for (uint32_t i = 0; i < row->findings->wheres && (!all || i < PLACES_LIMIT); i++) {
+        const struct finding *finding = &reason.findings->wheres[row->findings->first_where + i];
+        if (all || !(shown & 1u << finding->condition))
+            add_condition(json, &reason, finding, all);
+        shown |= 1u << finding->condition;
+    }
+    json_put_close(json, ']');
+    add_int(json, "places", row->findings->wheres);
+}
+
+/* --- a group in a row ---------------------------------------------------------------------------------- */
+
+static void add_numbers(struct json_writer *json, const struct subscription_findings *numbers)
+{
+    add_int(json, "lag", numbers->lag_sum);
+    add_seconds(json, "lag_seconds", numbers->lag_ms_max);
+    add_seconds(json, "catchup_seconds", numbers->catchup_ms);
+    add_seconds(json, "retention_headroom_seconds", numbers->headroom_ms);
+    add_seconds(json, "retention_overtake_seconds", numbers->overtake_ms);
+    add_int(json, "compaction_exposed", numbers->compaction_exposed);
+    add_int(json, "uncommitted_partitions", numbers->uncommitted);
+    add_seconds(json, "last_progress", numbers->last_progress);
+    add_int(json, "lost", numbers->lost_total);
+    add_int(json, "skipped", numbers->skipped_total);
+    add_int(json, "rewound", numbers->rewound_total);
+}
+
+static void add_rates(struct json_writer *json, bool known, const struct chart_rates *rates)
+{
+    if (!known)
+        return;
+    json_put_key(json, "written_per_second");
+    json_put_real(json, rates->written);
+    json_put_key(json, "read_per_second");
+    json_put_real(json, rates->read);
+}
+
+static void add_row(struct json_writer *json, const struct group_row *row, bool all)
+{
+    add_text(json, "cluster", row->source->status.cluster);
+    add_str(json, "group", row->group->name);
+    add_text(json, "verdict", group_verdict(row->findings));
+    add_text(json, "grade", row->findings->unknown ? "unknown" : grade_name(group_row_grade(row)));
+    if (row->group->state != GROUP_STATE_UNKNOWN)
+        add_text(json, "state", group_state_name(row->group->state));
+    add_int(json, "members", row->group->members);
+    add_int(json, "idle_members", row->group->idle_members);
+    add_numbers(json, &row->total);
+    add_rates(json, row->rates_known, &row->rates);
+    add_int(json, "rebalances", row->findings->rebalances_total);
+    add_conditions(json, row, all);
+}
+
+static void add_source(struct json_writer *json, const struct source_view *source)
+{
+    const struct source_status *status = &source->status;
+    json_put_open(json, '{');
+    add_text(json, "cluster", status->cluster);
+    add_text(json, "kind", status->kind);
+    json_put_key(json, "polled");
+    json_put_bool(json, status->polled);
+    json_put_key(json, "up");
+    json_put_bool(json, status->up);
+    json_put_key(json, "shown");
+    json_put_bool(json, source->snapshot != NULL);
+    add_seconds(json, "last_success", status->last_success);
+    add_seconds(json, "poll_interval_seconds", status->poll_interval_ms);
+    json_put_close(json, '}');
+}
+
+void json_add_groups(struct buf *out, const struct view *view, int64_t now)
+{
+    struct json_writer json = {.out = out};
+    json_put_open(&json, '{');
+    add_seconds(&json, "t", now);
+    json_put_key(&json, "sources");
+    json_put_open(&json, '[');
+    for (size_t i = 0; i < view->source_count; i++)
+        add_source(&json, &view->sources[i]);
+    json_put_close(&json, ']');
+    size_t count;
+    struct group_row *rows = group_rows(view, &count);
+    json_put_key(&json, "groups");
+    json_put_open(&json, '[');
+    for (size_t i = 0; i < count; i++) {
+        json_put_open(&json, '{');
+        add_row(&json, &rows[i], false);
+        json_put_close(&json, '}');
+    }
+    json_put_close(&json, ']');
+    json_put_close(&json, '}');
+    buf_add_char(out, '\n');
+    free(rows);
+}
+
+/* --- a topic of a group -------------------------------------------------------------------------------- */
+
+static void add_column(struct json_writer *json, const char *key, const struct chart *chart,
+                       int64_t (*value)(const struct chart_sample *), bool seconds)
+{
+    json_put_key(json, key);
+    json_put_open(json, '[');
+    for (uint32_t i = 0; i < chart->count; i++) {
+        int64_t at = value(&chart->samples[i]);
+        if (at == UNKNOWN)
+            json_put_null(json);
+        else if (seconds)
+            json_put_seconds(json, at);
+        else
+            json_put_int(json, at);
+    }
+    json_put_close(json, ']');
+}
+
+static int64_t time_of(const struct chart_sample *sample)
+{
+    return sample->time;
+}
+
+static int64_t committed_of(const struct chart_sample *sample)
+{
+    return sample->committed;
+}
+
+static int64_t end_of(const struct chart_sample *sample)
+{
+    return sample->end;
+}
+
+static int64_t lag_of(const struct chart_sample *sample)
+{
+    return sample->lag;
+}
+
+static int64_t lag_ms_of(const struct chart_sample *sample)
+{
+    return sample->lag_ms;
+}
+
+/* Columns of the same length, the oldest first. */
+static void add_history(struct json_writer *json, const struct chart *chart)
+{
+    if (chart == NULL)
+        return;
+    json_put_key(json, "history");
+    json_put_open(json, '{');
+    add_column(json, "t", chart, time_of, true);
+    add_column(json, "committed", chart, committed_of, false);
+    add_column(json, "end", chart, end_of, false);
+    add_column(json, "lag", chart, lag_of, false);
+    add_column(json, "lag_seconds", chart, lag_ms_of, true);
+    json_put_close(json, '}');
+}
+
+static void add_partition(struct json_writer *json, const struct snap_partition *partition,
+                          const struct snap_position *position, const struct position_findings *findings)
+{
+    json_put_open(json, '{');
+    add_int(json, "partition", partition->number);
+    add_int(json, "start", partition->start);
+    add_int(json, "end", partition->end);
+    add_int(json, "last_stable", partition->last_stable);
+    add_int(json, "committed", position->committed);
+    add_int(json, "lag", findings->lag);
+    add_seconds(json, "lag_seconds", findings->lag_ms);
+    add_seconds(json, "next_ts", position->next_ts);
+    add_seconds(json, "commit_ts", position->commit_ts);
+    json_put_close(json, '}');
+}
+
+static void add_topic(struct json_writer *json, const struct group_row *row, uint32_t s)
+{
+    const struct snapshot *snapshot = row->source->snapshot;
+    const struct snap_subscription *seen = &snapshot->subscriptions[s];
+    const struct snap_topic *topic = &snapshot->topics[seen->topic];
+    const struct subscription_findings *findings = &row->source->findings->subscriptions[s];
+    struct chart_rates rates;
+    json_put_open(json, '{');
+    add_str(json, "topic", topic->name);
+    add_int(json, "partition_count", topic->partitions);
+    add_seconds(json, "retention_seconds",
+                topic->config.retention_ms > 0 ? topic->config.retention_ms : UNKNOWN);
+    add_int(json, "retention_bytes",
+            topic->config.retention_bytes > 0 ? topic->config.retention_bytes : UNKNOWN);
+    add_text(json, "cleanup_policy", cleanup_policy_name(topic->config.cleanup_policy));
+    add_numbers(json, findings);
+    add_rates(json, chart_rates(findings->chart, &rates), &rates);
+    add_history(json, findings->chart);
+    json_put_key(json, "partitions");
+    json_put_open(json, '[');
+    for (uint32_t p = seen->first_position; p < seen->first_position + seen->positions; p++)
+        add_partition(json, &snapshot->partitions[snapshot->positions[p].partition], &snapshot->positions[p],
+                      &row->source->findings->positions[p]);
+    json_put_close(json, ']');
+    json_put_close(json, '}');
+}
+
+/* --- events -------------------------------------------------------------------------------------------- */
+
+static void add_event(struct json_writer *json, const struct event *event, struct str topic)
+{
+    struct buf words = buf_make(TEXT_LIMIT);
+    reason_add_event(&words, event, topic);
+    json_put_open(json, '{');
+    add_seconds(json, "time", event->time);
+    if (event->until != event->time)
+        add_seconds(json, "until", event->until);
+    add_text(json, "event", event_name((enum event_kind)event->kind));
+    if (event->condition >= 0)
+        add_text(json, "condition", condition_name((enum condition)event->condition));
+    if (topic.bytes != NULL)
+        add_str(json, "topic", topic);
+    if (event->partition != NO_INDEX)
+        add_int(json, "partition", event->partition);
+    add_int(json, "from", event->from);
+    add_int(json, "to", event->to);
+    add_int(json, "count", event->count);
+    add_str(json, "text", buf_str(&words));
+    json_put_close(json, '}');
+    json->out->failed |= words.failed;
+    buf_free(&words);
+}
+
+static void add_events(struct json_writer *json, const struct event_list *events)
+{
+    json_put_key(json, "events");
+    json_put_open(json, '[');
+    for (uint32_t i = 0; events != NULL && i < events->count; i++)
+        add_event(json, &events->events[i], events->topics[i]);
+    json_put_close(json, ']');
+}
+
+/* --- a group ------------------------------------------------------------------------------------------- */
+
+static void add_details(struct json_writer *json, const struct group_row *row)
+{
+    const struct snap_group *group = row->group;
+    add_seconds(json, "seen", row->source->snapshot->time);
+    add_int(json, "generation", group->generation);
+    add_int(json, "static_members", group->static_members);
+    add_seconds(json, "session_timeout_seconds", group->session_timeout_ms);
+    add_seconds(json, "rebalance_timeout_seconds", group->rebalance_timeout_ms);
+    add_seconds(json, "empty_since", group->empty_since);
+    add_seconds(json, "offsets_expire", row->findings->offsets_expire);
+    add_seconds(json, "objective_seconds", row->findings->objective_ms);
+    add_seconds(json, "slo_good_seconds", row->findings->slo_good_ms);
+    add_seconds(json, "slo_seconds", row->findings->slo_ms);
+    add_seconds(json, "rebalancing_seconds", row->findings->rebalancing_ms_total);
+    json_put_key(json, "topics");
+    json_put_open(json, '[');
+    for (uint32_t i = 0; i < group->subscriptions; i++)
+        add_topic(json, row, group->first_subscription + i);
+    json_put_close(json, ']');
+    add_events(json, row->findings->events);
+}
+
+/* The index of the group that is shown by this name, or NO_INDEX. */
+static int64_t find_shown(const struct snapshot *snapshot, struct str name)
+{
+    int64_t plain = snapshot_find_group(snapshot, name);
+    if (plain != NO_INDEX && utf8_plain_prefix(name) == name.length)
+        return plain;
+    struct buf shown = buf_make(TEXT_LIMIT);
+    int64_t found = NO_INDEX;
+    for (uint32_t g = 0; g < snapshot->group_count && found == NO_INDEX; g++) {
+        buf_reset(&shown);
+        utf8_add_shown(&shown, snapshot->groups[g].name);
+        if (buf_ok(&shown) && str_equal(buf_str(&shown), name))
+            found = g;
+    }
+    buf_free(&shown);
+    return found;
+}
+
+bool json_add_group(struct buf *out, const struct view *view, int64_t now, struct str name,
+                    const char *cluster)
+{
+    for (size_t i = 0; i < view->source_count; i++) {
+        const struct source_view *source = &view->sources[i];
+        if (source->snapshot == NULL || (cluster != NULL && strcmp(source->status.cluster, cluster) != 0))
+            continue;
+        int64_t found = find_shown(source->snapshot, name);
+        if (found == NO_INDEX)
+            continue;
+        struct group_row row = group_row(source, (uint32_t)found);
+        struct json_writer json = {.out = out};
+        json_put_open(&json, '{');
+        add_seconds(&json, "t", now);
+        add_row(&json, &row, true);
+        add_details(&json, &row);
+        json_put_close(&json, '}');
+        buf_add_char(out, '\n');
+        return true;
+    }
+    return false;
+}
