@@ -113,6 +113,20 @@ static bool set_log_format(struct config *config, const char *text, struct error
     return true;
 }
 
+static bool set_log_level(struct config *config, const char *text, struct error *error)
+{
+    static const char *const names[] = {
+        [LOG_LEVEL_INFO] = "info", [LOG_LEVEL_WARN] = "warn", [LOG_LEVEL_ERROR] = "error"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(names[i], text) == 0) {
+            config->log_level = (enum log_level)i;
+            return true;
+        }
+    }
+    error_set(error, ERROR_USAGE, "\"%s\" is no log level; it takes info, warn or error", text);
+    return false;
+}
+
 /* https://prometheus.io/docs/concepts/data_model/#metric-names-and-labels */
 static bool is_label_name(const char *text)
 {
@@ -153,8 +167,9 @@ bool config_set(struct config *config, const char *key, const char *text, struct
         const char *key;
         bool (*set)(struct config *config, const char *text, struct error *error);
     } settings[] = {
-        {"listen", set_listen},         {"poll_interval", set_poll_interval}, {"timeout", set_timeout},
-        {"log_format", set_log_format}, {"cluster_label", set_cluster_label},
+        {"listen", set_listen},       {"poll_interval", set_poll_interval},
+        {"timeout", set_timeout},     {"log_format", set_log_format},
+        {"log_level", set_log_level}, {"cluster_label", set_cluster_label},
     };
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         if (strcmp(settings[i].key, key) == 0)

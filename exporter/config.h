@@ -17,6 +17,7 @@ struct config {
     uint16_t port;       /* 0: one that is free */
     char *cluster_label; /* owned; name of the label `cluster` */
     enum log_format log_format;
+    enum log_level log_level;
     bool lifecycle;           /* POST /-/reload is answered */
     int64_t poll_interval_ms; /* of sources that don't say otherwise */
     int64_t timeout_ms;       /* likewise */
@@ -37,8 +38,8 @@ bool config_read_file(struct config *config, const char *path, struct error *err
 bool config_read_text(struct config *config, const char *name, const char *text, size_t length,
                       struct error *error);
 
-/* Takes in a setting of the whole daemon that is a text: "listen", "poll_interval", "timeout", "log_format"
- * or "cluster_label". ERROR_NOT_FOUND when `key` is none of them. */
+/* Takes in a setting of the whole daemon that is a text: "listen", "poll_interval", "timeout", "log_format",
+ * "log_level" or "cluster_label". ERROR_NOT_FOUND when `key` is none of them. */
 bool config_set(struct config *config, const char *key, const char *text, struct error *error);
 
 /* Adds a source of the kind "kafka" or "logstore". The result is valid until the next is added. */

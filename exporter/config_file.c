@@ -404,6 +404,8 @@ const struct config_key config_file_keys[] = {
     {"poll_interval", read_setting, CONFIG_DURATION, NULL, "How often sources are polled. Default: 15s."},
     {"timeout", read_setting, CONFIG_DURATION, NULL, "For each request to a source. Default: 10s."},
     {"log_format", read_setting, CONFIG_LOG_FORMAT, NULL, "Default: logfmt."},
+    {"log_level", read_setting, CONFIG_LOG_LEVEL, NULL,
+     "The least grave messages that are logged. Default: info."},
     {"cluster_label", read_setting, CONFIG_LABEL, NULL, "Name of the label `cluster`."},
     {"rules", read_rules, CONFIG_RULES, NULL, "Numbers that the conditions depend on."},
     {"sources", read_sources, CONFIG_SOURCES, source_keys, "What is watched."},

@@ -17,6 +17,7 @@ enum config_form {
     CONFIG_DURATION,
     CONFIG_LABEL,
     CONFIG_LOG_FORMAT,
+    CONFIG_LOG_LEVEL,
     CONFIG_PATTERNS,   /* a list of regular expressions */
     CONFIG_PROPERTIES, /* an object of texts, numbers and truth values, or where to find them */
     CONFIG_RULES,      /* an object of the rules in exporter/rules.h */

@@ -77,6 +77,8 @@ static json_t *describe(const struct config_key *key)
         return describe_pattern(LABEL_PATTERN);
     case CONFIG_LOG_FORMAT:
         return json_pack("{s:[s,s]}", "enum", "logfmt", "json");
+    case CONFIG_LOG_LEVEL:
+        return json_pack("{s:[s,s,s]}", "enum", "info", "warn", "error");
     case CONFIG_PATTERNS:
         return json_pack("{s:s, s:o}", "type", "array", "items", describe_text());
     case CONFIG_PROPERTIES:

@@ -7,6 +7,7 @@
 #include "exporter/config_schema.h"
 #include "exporter/demo.h"
 #include "exporter/metrics.h"
+#include "exporter/notify.h"
 #include "exporter/replay.h"
 #include "exporter/service.h"
 #include "exporter/version.h"
@@ -17,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Arguments, subcommands, wiring: the only file that knows everybody. */
@@ -177,6 +179,14 @@ static void end_at_once(int code)
     _exit(code);
 }
 
+/* A signal, or 0 when none came in that time (0: however long it takes). */
+static int await_signal_for(const sigset_t *awaited, int64_t us)
+{
+    struct timespec time = {.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000};
+    int caught = us == 0 ? await_signal(awaited) : sigtimedwait(awaited, NULL, &time);
+    return caught > 0 ? caught : 0;
+}
+
 /* Serves until a signal comes that ends it. */
 static bool serve_until_signal(const struct config *config, struct service *service, const sigset_t *awaited,
                                struct error *error)
@@ -184,11 +194,20 @@ static bool serve_until_signal(const struct config *config, struct service *serv
     if (!service_start(service, config->port, error))
         return false;
     log_listening(config, service_port(service));
-    while (await_signal(awaited) == SIGHUP) {
+    notify_ready();
+    int64_t watchdog_us = notify_watchdog_us();
+    int caught;
+    while ((caught = await_signal_for(awaited, watchdog_us / 2)) == SIGHUP || caught == 0) {
         struct error failure = {0};
-        service_reload(service, &failure);
+        if (caught == SIGHUP)
+            service_reload(service, &failure);
         error_clear(&failure); /* logged */
+        if (watchdog_us > 0 && service_alive(service))
+            notify_alive();
     }
+    notify_stopping();
+    log_event(LOG_LEVEL_INFO, "ending",
+              LOG_FIELDS(log_text("signal", caught == SIGINT ? "SIGINT" : "SIGTERM")));
     return true;
 }
 
@@ -224,6 +243,7 @@ static int serve(struct shared_config *shared, struct command_line *line, bool o
     if (!once)
         awaited = block_signals(SIGHUP);
     log_set_format(shared->config.log_format);
+    log_set_level(shared->config.log_level);
     struct service *service = service_new(shared, &around, &error);
     int code = EXIT_DONE;
     if (service == NULL)
@@ -250,6 +270,7 @@ static const char serve_help[] =
     "  --rule NAME=VALUE                      a number that the conditions depend on, such as objective=5m\n"
     "  --cluster-label NAME                   name of the label `cluster`\n"
     "  --log-format logfmt|json\n"
+    "  --log-level info|warn|error            the least grave messages that are logged (default info)\n"
     "  --web.enable-lifecycle                 POST /-/reload reads the configuration again, as SIGHUP does\n"
     "  --once                                 print one page of metrics and end\n\n"
     "Example: tidemark serve --kafka broker-1:9092 --listen 127.0.0.1:9308\n";

@@ -5,6 +5,7 @@
 #include "exporter/base/mem.h"
 #include "exporter/encode.h"
 #include "exporter/http.h"
+#include "exporter/notify.h"
 #include "exporter/publish.h"
 #include "exporter/reload_record.h"
 #include "exporter/sources.h"
@@ -103,6 +104,7 @@ static bool reload(struct service *service, struct error *error)
     done = done && sources_configure(service->sources, shared, error);
     if (done) {
         log_set_format(shared->config.log_format);
+        log_set_level(shared->config.log_level);
         warn_of_restart(&service->started->config, &shared->config);
     }
     shared_config_release(&shared);
@@ -112,6 +114,7 @@ static bool reload(struct service *service, struct error *error)
 bool service_reload(struct service *service, struct error *error)
 {
     pthread_mutex_lock(&service->reloading);
+    notify_reloading();
     bool done = reload(service, error);
     atomic_store(&service->reloads.failed, !done);
     if (done) {
@@ -121,8 +124,16 @@ bool service_reload(struct service *service, struct error *error)
         log_event(LOG_LEVEL_ERROR, "configuration not reloaded: the one before stays in force",
                   LOG_FIELDS(log_text("reason", error_text(error))));
     }
+    notify_ready();
     pthread_mutex_unlock(&service->reloading);
     return done;
+}
+
+bool service_alive(struct service *service)
+{
+    struct view *view = publish_view(service->publish);
+    view_release(&view);
+    return true;
 }
 
 uint16_t service_port(const struct service *service)

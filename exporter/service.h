@@ -31,10 +31,13 @@ struct service *service_new(struct shared_config *shared, const struct service_e
 /* Listens on the port, and starts a thread a source. For the errors of listening see http_start(). */
 bool service_start(struct service *service, uint16_t port, struct error *error);
 
-/* Reads the configuration once more and goes over to it: sources, filters, rules and the log's format. No
- * scrape fails and no history is lost meanwhile: see sources.h. False: the one before stays in force. How it
- * ended is logged, and shown by tidemark_config_last_reload_successful. Any thread. */
+/* Reads the configuration once more and goes over to it: sources, filters, rules, and the log's format and
+ * level. No scrape fails and no history is lost meanwhile: see sources.h. False: the one before stays in
+ * force. How it ended is logged, and shown by tidemark_config_last_reload_successful. Any thread. */
 bool service_reload(struct service *service, struct error *error);
+
+/* True. It doesn't return when what all threads share is stuck. Any thread. */
+bool service_alive(struct service *service);
 
 /* The port that it listens on. */
 uint16_t service_port(const struct service *service);

@@ -12,6 +12,8 @@ enum { LINE_LIMIT = 256 * 1024 };
 
 static _Atomic(enum log_format) log_format = LOG_FORMAT_LOGFMT;
 
+static _Atomic(enum log_level) least_level = LOG_LEVEL_INFO;
+
 static const char *const level_names[] = {
     [LOG_LEVEL_INFO] = "info",
     [LOG_LEVEL_WARN] = "warn",
@@ -21,6 +23,11 @@ static const char *const level_names[] = {
 void log_set_format(enum log_format format)
 {
     log_format = format;
+}
+
+void log_set_level(enum log_level level)
+{
+    least_level = level;
 }
 
 /* RFC 3339, UTC, with milliseconds. */
@@ -81,6 +88,8 @@ static void add_field(struct buf *line, const struct log_field *field)
 
 void log_event(enum log_level level, const char *message, const struct log_field *fields)
 {
+    if (level < least_level)
+        return;
     bool json = log_format == LOG_FORMAT_JSON;
     struct buf line = buf_make(LINE_LIMIT);
     buf_add_text(&line, json ? "{\"time\":\"" : "time=");

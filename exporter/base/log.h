@@ -27,6 +27,9 @@ struct log_field {
 /* logfmt until this is called. Any thread. */
 void log_set_format(enum log_format format);
 
+/* What is less grave isn't logged; LOG_LEVEL_INFO until this is called. Any thread. */
+void log_set_level(enum log_level level);
+
 static inline struct log_field log_str(const char *key, struct str value)
 {
     return (struct log_field){.key = key, .text = value.bytes != NULL ? value : STR_LITERAL("")};

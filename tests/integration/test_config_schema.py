@@ -66,6 +66,8 @@ CONTENTS = [
     ({"listen": ":1", "poll_interval": "1d", "timeout": "1h", "log_format": "json", "cluster_label": "kafka_cluster"}, True),
     ({"listen": 9308}, False),
     ({"log_format": "xml"}, False),
+    ({"log_level": "warn"}, True),
+    ({"log_level": "loud"}, False),
     ({"cluster_label": "__x"}, False),
     ({"cluster_label": "9x"}, False),
     ({"rules": {"objective": "5m", "horizon_share": 0.5, "rebalance_count": 3}}, True),
