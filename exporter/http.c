@@ -1,6 +1,7 @@
 #include "exporter/http.h"
 
 #include "exporter/base/mem.h"
+#include "exporter/http_connections.h"
 #include "exporter/http_listen.h"
 #include "exporter/http_packed.h"
 #include "exporter/http_routes.h"
@@ -11,10 +12,10 @@
 
 enum {
     THREADS = 2,
-    IDLE_SECONDS = 30,
-    CONNECTIONS = 512,
-    /* The library sends a page of unknown length in chunks that have to fit into the connection's memory. It
-     * is touched only as far as it is used. */
+    /* The library would stop accepting; http_connections.h makes room long before. */
+    HARD_CONNECTION_LIMIT = 4 * CONNECTIONS_MOST,
+    CONNECTIONS_PER_ADDRESS = 256,
+    /* The header of a request has to fit, and a chunk of a page. It is touched only as far as it is used. */
     CONNECTION_MEMORY = HTTP_PIECE + 16 * 1024,
 };
 
@@ -27,6 +28,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
      * body: it is read and dropped. */
     if (*state == NULL) {
         *state = MEM_NEW(struct exchange);
+        connections_begin_answer(((struct http *)context)->connections, connection);
         return MHD_YES;
     }
     if (*upload_size != 0) {
@@ -40,7 +42,8 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
 static void end_exchange(void *context, struct MHD_Connection *connection, void **state,
                          enum MHD_RequestTerminationCode reason)
 {
-    (void)context, (void)connection, (void)reason;
+    (void)reason;
+    connections_end_answer(((struct http *)context)->connections, connection);
     free(*state);
     *state = NULL;
 }
@@ -49,9 +52,11 @@ static struct MHD_Daemon *start_daemon(struct http *http, int fd)
 {
     return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, answer,
                             http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
-                            (unsigned)THREADS, MHD_OPTION_NOTIFY_COMPLETED, end_exchange, NULL,
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS,
+                            (unsigned)THREADS, MHD_OPTION_NOTIFY_COMPLETED, end_exchange, http,
+                            MHD_OPTION_NOTIFY_CONNECTION, connections_notify, http->connections,
+                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTIONS_IDLE_SECONDS,
+                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)HARD_CONNECTION_LIMIT,
+                            MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_PER_ADDRESS,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
 }
 
@@ -63,7 +68,9 @@ struct http *http_start(const struct http_config *config, struct publish *publis
     struct http *http = MEM_NEW(struct http);
     http->config = *config;
     http->publish = publish;
-    http->packed = packed_start(http, error);
+    http->connections = connections_start(error);
+    if (http->connections != NULL)
+        http->packed = packed_start(http, error);
     if (http->packed != NULL && http_listen_port(fd, &http->port))
         http->daemon = start_daemon(http, fd);
     if (http->daemon == NULL) {
@@ -89,6 +96,7 @@ void http_stop(struct http **http)
     if ((*http)->daemon != NULL)
         MHD_stop_daemon((*http)->daemon); /* closes the socket, too */
     packed_free(&(*http)->packed);
+    connections_stop(&(*http)->connections);
     free(*http);
     *http = NULL;
 }

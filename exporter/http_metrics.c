@@ -4,6 +4,7 @@
 #include "exporter/base/mem.h"
 #include "exporter/http_accept.h"
 #include "exporter/http_answer.h"
+#include "exporter/http_connections.h"
 #include "exporter/http_packed.h"
 #include "exporter/http_routes.h"
 
@@ -13,7 +14,7 @@
 
 /* /metrics: a plain page is rendered while it is sent, a compressed one was made before (http_packed.h). */
 
-enum { PIECE = 64 * 1024, PIECE_LIMIT = 64 * 1024 * 1024, HEADER_LIMIT = 64 * 1024 };
+enum { PIECE = HTTP_PIECE, PIECE_LIMIT = 64 * 1024 * 1024, HEADER_LIMIT = 64 * 1024 };
 
 /* --- a page that is rendered while it is sent ---------------------------------------------------------- */
 
@@ -56,6 +57,7 @@ static void free_stream(void *context)
 
 static enum MHD_Result answer_stream(const struct request *request, enum page_format format)
 {
+    connections_begin_stream(request->http->connections, request->connection);
     struct page_facts facts = page_facts_now(request->http->config.program);
     struct stream *stream = MEM_NEW(struct stream);
     stream->page = page_new(publish_view(request->http->publish), &facts, format);

@@ -7,12 +7,13 @@
 
 /* What the files of the HTTP server share: none but them includes this. */
 
-enum { HTTP_PIECE = 256 * 1024 }; /* bytes of a page that are rendered and sent at a time */
+enum { HTTP_PIECE = 64 * 1024 }; /* bytes of a page that are rendered and sent at a time */
 
 struct http {
     struct http_config config;
     struct publish *publish;
     struct packed *packed;
+    struct connections *connections;
     struct MHD_Daemon *daemon;
     uint16_t port;
 };
