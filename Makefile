@@ -36,7 +36,7 @@ endif
 PACKAGES_BUILD := gcc libc6-dev pkg-config librdkafka-dev libmicrohttpd-dev libjansson-dev libyaml-dev zlib1g-dev
 PACKAGES_CHECK := libsqlite3-dev clang clang-format clang-tidy cppcheck shellcheck
 PACKAGES_TEST  := libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-prometheus-client python3-confluent-kafka \
-                  python3-jsonschema python3-yaml python3-pip \
+                  python3-jsonschema python3-yaml python3-pip systemd \
                   prometheus default-jre-headless maven curl
 PACKAGES_BENCH := nginx-light libsqlite3-dev
 
