@@ -21,6 +21,8 @@ struct config config_default(void)
         .host = mem_copy_text(""),
         .port = DEFAULT_PORT,
         .cluster_label = mem_copy_text("cluster"),
+        .state_dir = mem_copy_text(""),
+        .record = mem_copy_text(""),
         .poll_interval_ms = DEFAULT_POLL_INTERVAL_MS,
         .timeout_ms = DEFAULT_TIMEOUT_MS,
         .rules = rules_default(),
@@ -49,6 +51,8 @@ void config_free(struct config *config)
     free(config->sources);
     free(config->host);
     free(config->cluster_label);
+    free(config->state_dir);
+    free(config->record);
     *config = (struct config){0};
 }
 
@@ -161,6 +165,20 @@ static bool set_cluster_label(struct config *config, const char *text, struct er
     return true;
 }
 
+static bool set_state_dir(struct config *config, const char *text, struct error *error)
+{
+    (void)error; /* whether it can be had is seen when it is opened */
+    replace_text(&config->state_dir, str_of(text));
+    return true;
+}
+
+static bool set_record(struct config *config, const char *text, struct error *error)
+{
+    (void)error;
+    replace_text(&config->record, str_of(text));
+    return true;
+}
+
 bool config_set(struct config *config, const char *key, const char *text, struct error *error)
 {
     static const struct setting {
@@ -170,6 +188,7 @@ bool config_set(struct config *config, const char *key, const char *text, struct
         {"listen", set_listen},       {"poll_interval", set_poll_interval},
         {"timeout", set_timeout},     {"log_format", set_log_format},
         {"log_level", set_log_level}, {"cluster_label", set_cluster_label},
+        {"state_dir", set_state_dir}, {"record", set_record},
     };
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         if (strcmp(settings[i].key, key) == 0)

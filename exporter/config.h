@@ -16,6 +16,8 @@ struct config {
     char *host;          /* owned; address to listen on, "" for all */
     uint16_t port;       /* 0: one that is free */
     char *cluster_label; /* owned; name of the label `cluster` */
+    char *state_dir;     /* owned; folder that keeps the past of the sources; "": none does */
+    char *record;        /* owned; file that observations are appended to; "": none */
     enum log_format log_format;
     enum log_level log_level;
     bool lifecycle;           /* POST /-/reload is answered */
@@ -39,7 +41,7 @@ bool config_read_text(struct config *config, const char *name, const char *text,
                       struct error *error);
 
 /* Takes in a setting of the whole daemon that is a text: "listen", "poll_interval", "timeout", "log_format",
- * "log_level" or "cluster_label". ERROR_NOT_FOUND when `key` is none of them. */
+ * "log_level", "cluster_label", "state_dir" or "record". ERROR_NOT_FOUND when `key` is none of them. */
 bool config_set(struct config *config, const char *key, const char *text, struct error *error);
 
 /* Adds a source of the kind "kafka" or "logstore". The result is valid until the next is added. */

@@ -269,6 +269,8 @@ static const char serve_help[] =
     "  --timeout DURATION                     for each request to a source (default 10s)\n"
     "  --rule NAME=VALUE                      a number that the conditions depend on, such as objective=5m\n"
     "  --cluster-label NAME                   name of the label `cluster`\n"
+    "  --state-dir DIR                        keep the past there, so that a restart forgets nothing\n"
+    "  --record FILE                          append what is observed, for `tidemark replay`\n"
     "  --log-format logfmt|json\n"
     "  --log-level info|warn|error            the least grave messages that are logged (default info)\n"
     "  --web.enable-lifecycle                 POST /-/reload reads the configuration again, as SIGHUP does\n"
@@ -397,7 +399,7 @@ static int demo_command(int argc, char **argv)
 {
     /* The demo has a store and a configuration of its own, and goes on. */
     static const char *const refused[] = {
-        "kafka", "logstore", "config", "timeout", "once", "web.enable-lifecycle", NULL};
+        "kafka", "logstore", "config", "timeout", "once", "web.enable-lifecycle", "state-dir", NULL};
     struct error error = {0};
     struct options options = {.refused = refused};
     struct config config = config_default();

@@ -66,6 +66,17 @@ static int32_t partition_number(const json_t *object)
     return number >= 0 && number < PARTITIONS_MAX ? (int32_t)number : -1;
 }
 
+/* Leaves the id unknown when the text is none. */
+static void read_id(uint8_t *id, const char *text)
+{
+    if (text == NULL || strlen(text) != 32 || strspn(text, "0123456789abcdef") != 32)
+        return;
+    for (size_t i = 0; i < 16; i++) {
+        const char digits[] = {text[2 * i], text[2 * i + 1], '\0'};
+        id[i] = (uint8_t)strtoul(digits, NULL, 16);
+    }
+}
+
 static bool read_topic(struct snapshot *snapshot, const json_t *object, struct error *error)
 {
     const json_t *name = json_object_get(object, "topic"), *partition;
@@ -85,6 +96,7 @@ static bool read_topic(struct snapshot *snapshot, const json_t *object, struct e
     int64_t topic = snapshot_add_topic(snapshot, text_of(name), count);
     if (topic == NO_INDEX)
         return true;
+    read_id(snapshot->topics[topic].id, json_string_value(json_object_get(object, "id")));
     read_config(&snapshot->topics[topic].config, json_object_get(object, "config"));
     json_array_foreach(partitions, i, partition)
     {
@@ -136,7 +148,9 @@ static bool read_group(struct snapshot *snapshot, const json_t *object, struct e
     group->idle_members = get_count(object, "idle_members");
     group->session_timeout_ms = get_count(object, "session_timeout_ms");
     group->rebalance_timeout_ms = get_count(object, "rebalance_timeout_ms");
+    group->static_members = get_count(object, "static_members");
     group->empty_since = get_time(object, "empty_since");
+    group->commits_unknown = json_is_true(json_object_get(object, "commits_unknown"));
     json_array_foreach(json_object_get(object, "offsets"), i, offset)
     {
         if (!read_offset(snapshot, (uint32_t)index, offset, error))
@@ -167,7 +181,7 @@ static bool read_snapshot(struct snapshot *snapshot, const json_t *root, struct 
     return true;
 }
 
-struct snapshot *observation_parse(struct str line, struct error *error)
+struct snapshot *observation_parse(struct str line, struct buf *cluster, struct error *error)
 {
     json_error_t reason;
     json_t *root = json_loadb(line.bytes, line.length, JSON_ALLOW_NUL, &reason);
@@ -175,6 +189,11 @@ struct snapshot *observation_parse(struct str line, struct error *error)
         error_set(error, ERROR_CORRUPT, "no JSON at byte %d: %s", reason.position, reason.text);
         return NULL;
     }
+    const json_t *name = json_object_get(root, "cluster");
+    if (cluster != NULL)
+        buf_reset(cluster);
+    if (cluster != NULL && json_is_string(name))
+        buf_add_str(cluster, text_of(name));
     struct snapshot *snapshot = snapshot_new();
     if (!read_snapshot(snapshot, root, error))
         snapshot_free(&snapshot);
@@ -216,10 +235,23 @@ static void add_config(struct buf *out, const struct topic_config *config)
     buf_free(&inner);
 }
 
+static const uint8_t no_id[16];
+
+static void add_id(struct buf *out, const uint8_t *id)
+{
+    if (memcmp(id, no_id, sizeof no_id) == 0)
+        return;
+    buf_add_text(out, ",\"id\":\"");
+    for (size_t i = 0; i < sizeof no_id; i++)
+        buf_add_format(out, "%02x", id[i]);
+    buf_add_char(out, '"');
+}
+
 static void add_topic(struct buf *out, const struct snapshot *snapshot, const struct snap_topic *topic)
 {
     buf_add_text(out, "{\"topic\":");
     json_quote(out, topic->name);
+    add_id(out, topic->id);
     add_config(out, &topic->config);
     buf_add_text(out, ",\"partitions\":[");
     for (uint32_t i = 0; i < topic->partitions; i++) {
@@ -265,7 +297,10 @@ static void add_group(struct buf *out, const struct snapshot *snapshot, const st
     add_count(out, "idle_members", group->idle_members);
     add_count(out, "session_timeout_ms", group->session_timeout_ms);
     add_count(out, "rebalance_timeout_ms", group->rebalance_timeout_ms);
+    add_count(out, "static_members", group->static_members);
     add_time(out, "empty_since", group->empty_since);
+    if (group->commits_unknown)
+        buf_add_text(out, ",\"commits_unknown\":true");
     buf_add_text(out, ",\"offsets\":[");
     for (uint32_t i = 0; i < group->subscriptions; i++)
         add_offsets(out, snapshot, &snapshot->subscriptions[group->first_subscription + i], &first);

@@ -17,12 +17,13 @@
  *
  * Times are Unix seconds. What is missing is unknown, and unknown keys are ignored. Lines of our own may add
  * `offsets_retention_minutes`; `lso` to a partition; `empty_since`, `idle_members`, `session_timeout_ms`
- * and `rebalance_timeout_ms` to a group; `commit_ts` to an offset.
+ * and `rebalance_timeout_ms` to a group; `commit_ts` to an offset; `id` to a topic (32 hexadecimal digits);
+ * `static_members` and `commits_unknown` to a group.
  */
 
 /* The sealed snapshot that the line tells of, owned by the caller; NULL with ERROR_CORRUPT that names the
- * place when the line tells none. */
-struct snapshot *observation_parse(struct str line, struct error *error);
+ * place when the line tells none. `cluster` is emptied and gets the name of its source; NULL is accepted. */
+struct snapshot *observation_parse(struct str line, struct buf *cluster, struct error *error);
 
 /* Appends the sealed snapshot as one line, newline included. Names that are no UTF-8 are written as they are
  * shown elsewhere. */

@@ -5,6 +5,8 @@
 #include "exporter/base/mem.h"
 #include "exporter/evaluate.h"
 #include "exporter/history.h"
+#include "exporter/recorder.h"
+#include "exporter/state_file.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -30,6 +32,8 @@ struct poller {
 
     struct poller_change settings; /* changed by the thread, under the lock */
     struct history *history;
+    struct state_file *state;  /* where it is kept; NULL: nowhere */
+    struct recorder *recorder; /* NULL: none */
     struct source_status status;
     bool partial;      /* the last poll left something out */
     bool shown;        /* something of the source is published */
@@ -75,6 +79,45 @@ static bool open_source(struct shared_config *shared, size_t index, const struct
     return true;
 }
 
+/* What is kept of the past, and where it and the observations go. */
+static bool open_files(struct poller *poller, const struct config *config, struct error *error)
+{
+    if (config->state_dir[0] != '\0') {
+        poller->state = state_file_new(config->state_dir, poller->name, error);
+        if (poller->state == NULL)
+            return false;
+    }
+    if (config->record[0] != '\0') {
+        poller->recorder = recorder_new(config->record, error);
+        if (poller->recorder == NULL)
+            return false;
+    }
+    poller->history = poller->state != NULL ? state_file_load(poller->state) : history_new();
+    return true;
+}
+
+static void close_source(struct poller_change *settings)
+{
+    if (settings->collector != NULL)
+        settings->kind->close(&settings->collector);
+    shared_config_release(&settings->opened);
+    settings->source = NULL;
+}
+
+/* All but the thread and what is shared with it. */
+static void free_memory(struct poller **poller)
+{
+    struct poller *p = *poller;
+    close_source(&p->settings);
+    shared_config_release(&p->settings.shared);
+    history_free(&p->history);
+    state_file_free(&p->state);
+    recorder_free(&p->recorder);
+    free(p->name);
+    free(p);
+    *poller = NULL;
+}
+
 struct poller *poller_new(struct shared_config *shared, size_t index, const struct collector_kind *kind,
                           struct publish *publish, size_t id, struct error *error)
 {
@@ -89,7 +132,6 @@ struct poller *poller_new(struct shared_config *shared, size_t index, const stru
         .publish = publish,
         .id = id,
         .settings = settings,
-        .history = history_new(),
         .seed = (unsigned)clock_monotonic_us() + (unsigned)id,
     };
     poller->status = (struct source_status){
@@ -100,6 +142,11 @@ struct poller *poller_new(struct shared_config *shared, size_t index, const stru
         .last_success = UNKNOWN,
         .poll_interval_ms = settings.source->poll_interval_ms,
     };
+    if (!open_files(poller, &shared->config, error)) {
+        error_wrap(error, "source \"%s\"", poller->name);
+        free_memory(&poller);
+        return NULL;
+    }
     pthread_mutex_init(&poller->lock, NULL); /* can't fail with default attributes on Linux */
     init_condition(&poller->changed);
     int code = pthread_create(&poller->thread, NULL, run, poller);
@@ -144,14 +191,6 @@ struct poller_change *poller_prepare(struct poller *poller, struct shared_config
     }
     change->shared = shared_config_hold(shared);
     return change;
-}
-
-static void close_source(struct poller_change *settings)
-{
-    if (settings->collector != NULL)
-        settings->kind->close(&settings->collector);
-    shared_config_release(&settings->opened);
-    settings->source = NULL;
 }
 
 void poller_drop_change(struct poller_change **change)
@@ -245,9 +284,13 @@ static void publish_success(struct poller *poller, struct snapshot *snapshot)
     poller->status.last_success = clock_wall_ms();
     poller->shown = true;
     poller->failures = 0;
+    if (poller->recorder != NULL)
+        recorder_add(poller->recorder, str_of(poller->name), snapshot);
     history_observe(poller->history, snapshot);
     struct findings *findings =
         evaluate(poller->history, snapshot, snapshot->time, &poller->settings.shared->config.rules);
+    if (poller->state != NULL)
+        state_file_save(poller->state, poller->history, false);
     publish_poll(poller->publish, poller->id, &poller->status, snapshot, findings);
 }
 
@@ -345,6 +388,8 @@ static void *run(void *context)
         error_clear(&error); /* logged and published */
         poll_us = clock_monotonic_us() - start;
     }
+    if (poller->state != NULL && poller->status.last_success != UNKNOWN)
+        state_file_save(poller->state, poller->history, true);
     /* Here, since it may take its time: nobody waits for longer than he wants to. */
     close_source(&poller->settings);
     return NULL;
@@ -394,12 +439,7 @@ void poller_free(struct poller **poller)
         pthread_join(p->thread, NULL);
     }
     poller_drop_change(&p->next);
-    close_source(&p->settings);
-    shared_config_release(&p->settings.shared);
-    history_free(&p->history);
     pthread_cond_destroy(&p->changed);
     pthread_mutex_destroy(&p->lock);
-    free(p->name);
-    free(p);
-    *poller = NULL;
+    free_memory(poller);
 }

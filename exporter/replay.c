@@ -1,6 +1,7 @@
 #include "exporter/replay.h"
 
 #include "exporter/base/json_writer.h"
+#include "exporter/base/mem.h"
 #include "exporter/evaluate.h"
 #include "exporter/observations.h"
 
@@ -10,6 +11,18 @@
 #include <stdlib.h>
 
 static const char usage[] = "usage: tidemark replay [--rule NAME=VALUE]... FILE\n";
+
+/* What is remembered of one cluster: a recording may tell of several. */
+struct past {
+    struct buf cluster; /* its name; empty when the recording has none */
+    struct history *history;
+};
+
+struct replay {
+    struct rules rules;
+    struct past *pasts;
+    size_t past_count, past_capacity;
+};
 
 /* --- one judged group as a line ------------------------------------------------------------------------ */
 
@@ -48,11 +61,17 @@ static void add_numbers(struct buf *out, const struct snapshot *snapshot, const 
                    (long long)findings->groups[g].rebalances_total);
 }
 
-static void add_judged(struct buf *out, const struct snapshot *snapshot, const struct findings *findings)
+static void add_judged(struct buf *out, const struct past *past, const struct snapshot *snapshot,
+                       const struct findings *findings)
 {
     for (uint32_t g = 0; g < snapshot->group_count; g++) {
-        buf_add_format(out, "{\"t\":%lld.%03d,\"group\":", (long long)(snapshot->time / 1000),
+        buf_add_format(out, "{\"t\":%lld.%03d", (long long)(snapshot->time / 1000),
                        (int)(snapshot->time % 1000));
+        if (past->cluster.length > 0) {
+            buf_add_text(out, ",\"cluster\":");
+            json_quote(out, buf_str(&past->cluster));
+        }
+        buf_add_text(out, ",\"group\":");
         json_quote(out, snapshot->groups[g].name);
         buf_add_format(out, ",\"verdict\":\"%s\"", group_verdict(&findings->groups[g]));
         add_conditions(out, &findings->groups[g]);
@@ -63,16 +82,43 @@ static void add_judged(struct buf *out, const struct snapshot *snapshot, const s
 
 /* --- the file ------------------------------------------------------------------------------------------ */
 
-static bool replay_line(struct history *history, const struct rules *rules, struct str line,
-                        struct error *error)
+static void free_replay(struct replay *replay)
 {
-    struct snapshot *snapshot = observation_parse(line, error);
-    if (snapshot == NULL)
+    for (size_t i = 0; i < replay->past_count; i++) {
+        history_free(&replay->pasts[i].history);
+        buf_free(&replay->pasts[i].cluster);
+    }
+    free(replay->pasts);
+}
+
+/* The past of the cluster of that name; takes the name over or frees it. */
+static struct past *find_past(struct replay *replay, struct buf *cluster)
+{
+    for (size_t i = 0; i < replay->past_count; i++) {
+        if (str_equal(buf_str(&replay->pasts[i].cluster), buf_str(cluster))) {
+            buf_free(cluster);
+            return &replay->pasts[i];
+        }
+    }
+    replay->pasts =
+        mem_grow(replay->pasts, &replay->past_capacity, replay->past_count + 1, sizeof *replay->pasts);
+    replay->pasts[replay->past_count] = (struct past){.cluster = *cluster, .history = history_new()};
+    return &replay->pasts[replay->past_count++];
+}
+
+static bool replay_line(struct replay *replay, struct str line, struct error *error)
+{
+    struct buf cluster = buf_make(SIZE_MAX);
+    struct snapshot *snapshot = observation_parse(line, &cluster, error);
+    if (snapshot == NULL) {
+        buf_free(&cluster);
         return false;
-    history_observe(history, snapshot);
-    struct findings *findings = evaluate(history, snapshot, snapshot->time, rules);
+    }
+    struct past *past = find_past(replay, &cluster);
+    history_observe(past->history, snapshot);
+    struct findings *findings = evaluate(past->history, snapshot, snapshot->time, &replay->rules);
     struct buf out = buf_make(SIZE_MAX);
-    add_judged(&out, snapshot, findings);
+    add_judged(&out, past, snapshot, findings);
     bool written =
         buf_ok(&out) && (out.length == 0 || fwrite(out.bytes, 1, out.length, stdout) == out.length);
     if (!written)
@@ -83,9 +129,8 @@ static bool replay_line(struct history *history, const struct rules *rules, stru
     return written;
 }
 
-static bool replay_file(FILE *file, const struct rules *rules, struct error *error)
+static bool replay_file(FILE *file, struct replay *replay, struct error *error)
 {
-    struct history *history = history_new();
     char *line = NULL;
     size_t capacity = 0;
     bool done = true;
@@ -93,7 +138,7 @@ static bool replay_file(FILE *file, const struct rules *rules, struct error *err
     for (unsigned long number = 1; done && (length = getline(&line, &capacity, file)) >= 0; number++) {
         if (length == 0 || line[0] == '\n')
             continue;
-        done = replay_line(history, rules, (struct str){line, (size_t)length}, error);
+        done = replay_line(replay, (struct str){line, (size_t)length}, error);
         if (!done)
             error_wrap(error, "line %lu", number);
     }
@@ -106,7 +151,6 @@ static bool replay_file(FILE *file, const struct rules *rules, struct error *err
         done = false;
     }
     free(line);
-    history_free(&history);
     return done;
 }
 
@@ -131,7 +175,7 @@ static int fail(struct error *error, int code)
 int replay_command(int argc, char **argv)
 {
     static const struct option options[] = {{"rule", required_argument, NULL, 'r'}, {0}};
-    struct rules rules = rules_default();
+    struct replay replay = {.rules = rules_default()};
     struct error error = {0};
     int option;
     optind = 1;
@@ -140,7 +184,7 @@ int replay_command(int argc, char **argv)
             fputs(usage, stderr);
             return 2;
         }
-        if (!set_rule(&rules, optarg, &error))
+        if (!set_rule(&replay.rules, optarg, &error))
             return fail(&error, 2);
     }
     if (optind + 1 != argc) {
@@ -153,7 +197,8 @@ int replay_command(int argc, char **argv)
         error_set_errno(&error, ERROR_IO, errno, "open \"%s\"", path);
         return fail(&error, 1);
     }
-    bool done = replay_file(file, &rules, &error);
+    bool done = replay_file(file, &replay, &error);
+    free_replay(&replay);
     (void)fclose(file); /* only read from */
     if (done)
         return 0;

@@ -89,8 +89,10 @@ bool service_start(struct service *service, uint16_t port, struct error *error)
 static void warn_of_restart(const struct config *started, const struct config *config)
 {
     if (strcmp(started->host, config->host) != 0 || started->port != config->port ||
-        strcmp(started->cluster_label, config->cluster_label) != 0)
-        log_event(LOG_LEVEL_WARN, "listen and cluster_label change at the next start only", LOG_NO_FIELDS);
+        strcmp(started->cluster_label, config->cluster_label) != 0 ||
+        strcmp(started->state_dir, config->state_dir) != 0 || strcmp(started->record, config->record) != 0)
+        log_event(LOG_LEVEL_WARN, "listen, cluster_label, state_dir and record change at the next start only",
+                  LOG_NO_FIELDS);
 }
 
 static bool reload(struct service *service, struct error *error)

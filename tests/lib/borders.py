@@ -38,6 +38,8 @@ BORDERS = [
     ("exporter/html*",            f"{BASE} {JUDGED} exporter/publish.h exporter/group_row.h exporter/reason.h"),
     ("exporter/http*",            f"{BASE} exporter/json_groups.h exporter/publish.h exporter/measure.h exporter/encode.h exporter/gzip.h exporter/html.h exporter/*json.h exporter/web* exporter/http*"),
     ("exporter/web/*",            f"{BASE} exporter/web/*"),
+    ("exporter/state_file*",      f"{BASE} exporter/history.h"),
+    ("exporter/recorder*",        f"{BASE} exporter/snapshot.h exporter/observations.h"),
     ("exporter/config*",          f"{BASE} collectors/collector.h exporter/rules.h exporter/config*"),
     ("exporter/demo*",            f"{BASE} exporter/* logstore/logstore.h"),
     ("exporter/main.c",           "*"),

@@ -10,7 +10,8 @@
 
 static const char line[] =
     "{\"cluster\":\"demo\",\"t\":1764000000.125,\"offsets_retention_minutes\":10080,\"topics\":[{\"topic\":"
-    "\"orders\",\"config\":{\"cleanup.policy\":\"delete\",\"retention.ms\":86400000},\"partitions\":["
+    "\"orders\",\"id\":\"000102030405060708090a0b0c0d0eff\",\"config\":{\"cleanup.policy\":\"delete\","
+    "\"retention.ms\":86400000},\"partitions\":["
     "{\"partition\":0,\"start\":0,\"end\":1200,\"lso\":1190,\"start_ts\":1763990000.000}]}],\"groups\":["
     "{\"group\":\"bill\\\"ing\\u000a\",\"state\":\"Stable\",\"members\":2,\"generation\":7,\"offsets\":["
     "{\"topic\":\"orders\",\"partition\":0,\"committed\":1100,\"next_ts\":1763999980.000}]}]}\n";
@@ -18,7 +19,7 @@ static const char line[] =
 static struct snapshot *parse(const char *text)
 {
     struct error error = {0};
-    struct snapshot *snapshot = observation_parse(str_of(text), &error);
+    struct snapshot *snapshot = observation_parse(str_of(text), NULL, &error);
     if (snapshot == NULL)
         fail_msg("%s: %s", text, error_text(&error));
     return snapshot;
@@ -76,7 +77,7 @@ static void test_refused(void **state)
     };
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct error error = {0};
-        assert_null(observation_parse(str_of(bad[i]), &error));
+        assert_null(observation_parse(str_of(bad[i]), NULL, &error));
         assert_int_equal(error.code, ERROR_CORRUPT);
         error_clear(&error);
     }

@@ -1,0 +1,109 @@
+#include "exporter/state_file.h"
+
+#include "exporter/base/buf.h"
+#include "exporter/base/clock.h"
+#include "exporter/base/log.h"
+#include "exporter/base/mem.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct state_file {
+    char *path;
+    int64_t next_us; /* when it is worth the time to save again */
+    bool failing;
+};
+
+enum { LONGEST_NAME = 66 }; /* each byte may become three of the file's name */
+
+/* A file's name has no "/" and doesn't begin with "."; two sources never have the same. */
+static void add_file_name(struct buf *path, const char *source)
+{
+    for (const char *c = source; *c != '\0'; c++) {
+        bool plain = isalnum((unsigned char)*c) || strchr("_-", *c) != NULL || (*c == '.' && c > source);
+        if (plain)
+            buf_add_char(path, *c);
+        else
+            buf_add_format(path, "%%%02X", (unsigned char)*c);
+    }
+    buf_add_text(path, ".history");
+}
+
+static bool have_folder(const char *folder, struct error *error)
+{
+    struct stat found;
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST) {
+        error_set_errno(
+            error, ERROR_USAGE, errno,
+            "--state-dir %s can't be made; give a folder whose parent is there and can be written", folder);
+        return false;
+    }
+    if (stat(folder, &found) != 0 || !S_ISDIR(found.st_mode) || access(folder, W_OK | X_OK) != 0) {
+        error_set(
+            error, ERROR_USAGE,
+            "--state-dir %s is no folder that can be written to; give one that can, or change its owner",
+            folder);
+        return false;
+    }
+    return true;
+}
+
+struct state_file *state_file_new(const char *folder, const char *source, struct error *error)
+{
+    if (!have_folder(folder, error))
+        return NULL;
+    if (strlen(source) > LONGEST_NAME) {
+        error_set(error, ERROR_USAGE, "--state-dir: the source's name is longer than %d bytes; shorten it",
+                  LONGEST_NAME);
+        return NULL;
+    }
+    struct buf path = buf_make(SIZE_MAX);
+    buf_add_format(&path, "%s/", folder);
+    add_file_name(&path, source);
+    struct state_file *state = MEM_NEW(struct state_file);
+    state->path = mem_copy_str(buf_str(&path));
+    buf_free(&path);
+    return state;
+}
+
+void state_file_free(struct state_file **state)
+{
+    if (*state == NULL)
+        return;
+    free((*state)->path);
+    free(*state);
+    *state = NULL;
+}
+
+struct history *state_file_load(const struct state_file *state)
+{
+    struct error error = {0};
+    struct history *history = history_load(state->path, &error);
+    if (history == NULL && error.code != ERROR_NOT_FOUND)
+        log_event(LOG_LEVEL_WARN, "the past is forgotten: begin anew",
+                  LOG_FIELDS(log_text("reason", error_text(&error))));
+    error_clear(&error);
+    return history != NULL ? history : history_new();
+}
+
+void state_file_save(struct state_file *state, const struct history *history, bool soon)
+{
+    struct error error = {0};
+    int64_t start = clock_monotonic_us();
+    if (!soon && start < state->next_us)
+        return;
+    bool saved = history_save(history, state->path, &error);
+    if (!saved && !state->failing)
+        log_event(LOG_LEVEL_ERROR, "the state can't be saved: a restart will forget what comes from now on",
+                  LOG_FIELDS(log_text("reason", error_text(&error))));
+    else if (saved && state->failing)
+        log_event(LOG_LEVEL_INFO, "the state can be saved again", LOG_FIELDS(log_text("file", state->path)));
+    error_clear(&error);
+    state->failing = !saved;
+    int64_t end = clock_monotonic_us();
+    state->next_us = end + (end - start); /* at most half of the time */
+}

@@ -1,0 +1,31 @@
+#ifndef TIDEMARK_STATE_FILE_H
+#define TIDEMARK_STATE_FILE_H
+
+#include "exporter/base/error.h"
+#include "exporter/history.h"
+
+#include <stdbool.h>
+
+/*
+ * Where the history of one source outlives the process: a file in the folder of --state-dir, named after the
+ * source. It is written before what it leads to is published, so that no counter that somebody has seen goes
+ * back, however the process ends. One thread.
+ */
+struct state_file;
+
+/* The file of the source of that name in `folder`, which is made if it isn't there. NULL: ERROR_USAGE when
+ * the folder can't be had or written to. */
+struct state_file *state_file_new(const char *folder, const char *source, struct error *error);
+
+/* Frees it and sets *state to NULL; NULL is accepted. The file stays. */
+void state_file_free(struct state_file **state);
+
+/* The history that is in the file, owned by the caller; a new one when there is none, or, with a warning in
+ * the log, when it can't be used. A file that is damaged is set aside. */
+struct history *state_file_load(const struct state_file *state);
+
+/* Saves the history; but if `soon` is false and saving takes so long that it would take more than half of the
+ * time, it is done less often. What fails is in the log when it begins and when it is over. */
+void state_file_save(struct state_file *state, const struct history *history, bool soon);
+
+#endif
