@@ -2,6 +2,7 @@
 #
 #   make          build build/tidemark
 #   make run      install what is missing, build, start the demo; Ctrl-C ends it
+#   make stack    the same with Prometheus and Alertmanager on top: real alerts within two minutes
 #   make test     install what is missing, build, run every test; ends with "N passed, N failed"
 #   make test-kafka-versions   the tests that need a broker, against older Kafkas
 #   make check    formatting, static analysis, borders between folders, generated docs up to date
@@ -35,9 +36,10 @@ endif
 
 PACKAGES_BUILD := gcc libc6-dev pkg-config librdkafka-dev libmicrohttpd-dev libjansson-dev libyaml-dev zlib1g-dev
 PACKAGES_CHECK := libsqlite3-dev clang clang-format clang-tidy cppcheck shellcheck
+PACKAGES_STACK := prometheus prometheus-alertmanager python3
 PACKAGES_TEST  := libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-prometheus-client python3-confluent-kafka \
                   python3-jsonschema python3-yaml python3-pip systemd \
-                  prometheus default-jre-headless maven curl
+                  $(PACKAGES_STACK) openssl default-jre-headless maven curl
 PACKAGES_BENCH := nginx-light libsqlite3-dev
 
 # $(call install,packages): installs those that are missing, and does nothing when none is.
@@ -57,6 +59,8 @@ endef
 
 setup:
 	$(call install,$(PACKAGES_BUILD))
+setup-stack: setup
+	$(call install,$(PACKAGES_STACK))
 setup-test: setup
 	$(call install,$(PACKAGES_TEST))
 setup-check: setup
@@ -134,13 +138,25 @@ $(PUBLIC)/logstore.pc: logstore/logstore.pc.in Makefile
 	@mkdir -p $(@D)
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(LOGSTORE_VERSION)|' $< >$@
 
-.PHONY: install install-dashboards
-install: install-dashboards $(addprefix $(PUBLIC)/,liblogstore.so.$(LOGSTORE_MAJOR) liblogstore.a logstore.h logstore.pc)
+.PHONY: install install-dashboards install-alerts
+install: install-dashboards install-alerts $(addprefix $(PUBLIC)/,liblogstore.so.$(LOGSTORE_MAJOR) liblogstore.a logstore.h logstore.pc)
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/logstore
 	install -m 644 $(PUBLIC)/liblogstore.a $(PUBLIC)/liblogstore.so.$(LOGSTORE_MAJOR) $(DESTDIR)$(PREFIX)/lib
 	ln -sf liblogstore.so.$(LOGSTORE_MAJOR) $(DESTDIR)$(PREFIX)/lib/liblogstore.so
 	install -m 644 $(PUBLIC)/logstore.h $(DESTDIR)$(PREFIX)/include/logstore
 	install -m 644 $(PUBLIC)/logstore.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+
+# RUNBOOKS is where the alerts' links to their runbooks lead.
+ALERTS   := $(PREFIX)/share/tidemark/alerts
+RUNBOOKS ?= file://$(ALERTS)/runbooks
+install-alerts:
+	install -d $(addprefix $(DESTDIR)$(ALERTS)/,rules runbooks moving-in)
+	for rules in alerts/rules/*.yml; do \
+	    sed 's|runbook: runbooks/|runbook: $(RUNBOOKS)/|' $$rules >$(DESTDIR)$(ALERTS)/rules/$${rules##*/} || exit 1; \
+	done
+	install -m 644 alerts/runbooks/*.md $(DESTDIR)$(ALERTS)/runbooks
+	install -m 644 alerts/moving-in/* $(DESTDIR)$(ALERTS)/moving-in
+	install -m 644 alerts/alertmanager.yml alerts/prometheus.yml $(DESTDIR)$(ALERTS)
 
 DASHBOARDS  := $(PREFIX)/share/tidemark/dashboards
 PROVISIONING = $(DESTDIR)$(PREFIX)/share/tidemark/grafana/provisioning
@@ -172,6 +188,11 @@ $(BUILD)/tests/bench/bench_logstore: LIBS += -lsqlite3
 run: setup
 	@$(MAKE) --no-print-directory all
 	@$(BUILD)/tidemark demo
+
+.PHONY: stack
+stack: setup-stack
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) alerts/stack --tidemark $(BUILD)/tidemark
 
 # The tests want both builds; tests/run finds them by these two folders.
 .PHONY: test-programs

@@ -204,7 +204,7 @@ const char *const *demo_rules(void)
     return rules;
 }
 
-void demo_print_guide(const char *address)
+void demo_print_guide(const struct demo *demo, const char *address)
 {
     printf("\nTidemark is watching a log store in which things go wrong. Open\n\n"
            "    %s/            the groups, worst first; it refreshes itself\n"
@@ -215,6 +215,9 @@ void demo_print_guide(const char *address)
     const struct story *stories = demo_stories(&count);
     for (size_t i = 0; i < count; i++)
         printf("    %-16s %-16s %s\n", stories[i].group, stories[i].verdict, stories[i].meaning);
+    char *mended = demo_stories_mended(demo->folder);
+    printf("\nTo mend the mailer:  touch %s\n", mended);
+    free(mended);
     printf("\nA minute here is worth more than elsewhere: rules that wait for minutes wait for seconds.\n"
            "Ctrl-C ends all of it.\n\n");
 }

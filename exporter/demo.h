@@ -20,7 +20,7 @@ const char *demo_folder(const struct demo *demo);
 const char *const *demo_rules(void);
 
 /* Prints to standard output what is to be seen at the address, and what it means. */
-void demo_print_guide(const char *address);
+void demo_print_guide(const struct demo *demo, const char *address);
 
 /* Ends the processes, waits for them, removes the folder; sets *demo to NULL. NULL is accepted. */
 void demo_stop(struct demo **demo);

@@ -21,6 +21,9 @@ const struct story *demo_stories(size_t *count);
 /* Lets every group begin where its story does, in the store that demo_store_prepare() made in the folder. */
 bool demo_stories_prepare(const char *folder, struct error *error);
 
+/* The path of the file that mends the stuck mailer as soon as it is there; the caller frees it. */
+char *demo_stories_mended(const char *folder);
+
 /* One member's part of a story: goes on for ever, and returns only when that fails. */
 void demo_stories_tell(const struct story *story, unsigned member, const char *folder, struct error *error);
 

@@ -360,7 +360,7 @@ static bool start_listening(uint16_t port, bool asked_for, struct service *servi
     return service_start(service, 0, error);
 }
 
-static void print_guide(const struct config *config, const struct service *service)
+static void print_guide(const struct config *config, const struct demo *demo, const struct service *service)
 {
     char *address = NULL;
     bool v6 = strchr(config->host, ':') != NULL;
@@ -368,7 +368,7 @@ static void print_guide(const struct config *config, const struct service *servi
     if (asprintf(&address, "http://%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "",
                  (unsigned)service_port(service)) < 0)
         return;
-    demo_print_guide(address);
+    demo_print_guide(demo, address);
     fflush(stdout);
     free(address);
 }
@@ -385,7 +385,7 @@ static bool run_demo(struct config *config, const struct options *options, const
     struct shared_config *shared = shared_config_new(config);
     struct service *service = complete ? service_new(shared, &around, &error) : NULL;
     if (service != NULL && start_listening(shared->config.port, options->listen, service, &error)) {
-        print_guide(&shared->config, service);
+        print_guide(&shared->config, demo, service);
         await_signal(ending);
     } else {
         error.code = ERROR_USAGE; /* as of serve: what can't be had from the start is wrong use */

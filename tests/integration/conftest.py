@@ -13,6 +13,11 @@ from kafka_broker import Cluster  # noqa: E402
 
 
 def pytest_configure(config):
+    config.addinivalue_line("markers", "once: not for each build of the program, since it is about something else")
+    separate_reports()
+
+
+def separate_reports():
     """Several workers share the tests out among themselves: each gets a folder of its own for what sanitizers
     report, so that a report fails the test that caused it."""
     worker, reports = os.environ.get("PYTEST_XDIST_WORKER"), os.environ.get("TIDEMARK_SANITIZER_REPORTS")
@@ -34,6 +39,8 @@ def pytest_collection_modifyitems(items):
             return "kafka"
         return item.nodeid if "own_kafka" in item.fixturenames else item.path.name
 
+    if os.environ.get("TIDEMARK_AGAIN"):
+        items[:] = [item for item in items if not item.get_closest_marker("once")]
     items.sort(key=lambda item: ("kafka" not in item.fixturenames, "own_kafka" not in item.fixturenames))
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))

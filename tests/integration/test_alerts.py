@@ -1,0 +1,170 @@
+"""What alerts/ ships, judged by the programs that it is for: promtool, amtool, a real Alertmanager."""
+
+import datetime
+import json
+import re
+import subprocess
+import tempfile
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+
+import processes
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ALERTS = ROOT / "alerts"
+RULES = sorted(ALERTS.glob("rules/*.yml")) + sorted(ALERTS.glob("moving-in/*.yml"))
+pytestmark = pytest.mark.once
+
+
+def tool(*command):
+    code, output, errors = processes.run([str(part) for part in command])
+    return code, (output + errors).decode(errors="replace")
+
+
+def alerts():
+    groups = yaml.safe_load((ALERTS / "rules/tidemark.alerts.yml").read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def names():
+    return {rule["alert"] for rule in alerts()}
+
+
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
+def test_promtool_accepts_the_rules(path):
+    code, printed = tool("promtool", "check", "rules", path)
+    assert code == 0, printed
+
+
+@pytest.mark.parametrize("path", sorted(ALERTS.glob("tests/*.yml")), ids=lambda path: path.name)
+def test_the_rules_do_what_their_tests_say(path):
+    code, printed = tool("promtool", "test", "rules", path)
+    assert code == 0, printed
+
+
+def test_each_alert_is_tested_silent_firing_and_cleared():
+    """The first of an alert's cases is silent, then it fires, then it is over."""
+    seen = {}
+    for path in ALERTS.glob("tests/*.yml"):
+        for test in yaml.safe_load(path.read_text())["tests"]:
+            for case in test.get("alert_rule_test", []):
+                seen.setdefault(case["alertname"], []).append(bool(case["exp_alerts"]))
+    for name in names():
+        firing = seen[name].index(True)
+        assert False in seen[name][:firing], f"{name} is never silent before it fires"
+        assert False in seen[name][firing:], f"{name} never clears"
+
+
+def test_each_condition_has_its_alert_as_grave_as_itself():
+    table = re.findall(r'CONDITION\(\w+, "(\w+)", GRADE_(\w+)\)', (ROOT / "exporter/findings.h").read_text())
+    told = {}
+    for rule in alerts():
+        for condition in re.findall(r'condition="(\w+)"', rule["expr"]):
+            told[condition] = rule["labels"]["severity"]
+            assert rule["annotations"]["runbook"] == f"runbooks/{condition}.md"
+    assert len(table) > 10
+    assert told == {name: grade.lower() for name, grade in table}
+
+
+def test_each_alert_leads_to_a_runbook_and_each_runbook_is_led_to():
+    led_to = {rule["annotations"]["runbook"] for rule in alerts()}
+    assert led_to == {f"runbooks/{path.name}" for path in ALERTS.glob("runbooks/*.md")}
+    for rule in alerts():
+        text = (ALERTS / rule["annotations"]["runbook"]).read_text()
+        assert f"`{rule['alert']}`" in text
+        for part in ("## What it means", "## How to confirm", "## What to do", "## How to keep it from coming back"):
+            assert part in text, rule["alert"]
+        assert {"summary", "description", "dashboard"} <= set(rule["annotations"])
+        assert rule["labels"]["severity"] in ("critical", "warning", "info")
+
+
+# --- Alertmanager ----------------------------------------------------------------------------------------------
+
+
+def test_amtool_accepts_the_configuration():
+    code, printed = tool("amtool", "check-config", ALERTS / "alertmanager.yml")
+    assert code == 0, printed
+
+
+@pytest.mark.parametrize("severity, receiver", [("critical", "on-call"), ("warning", "warnings"), ("info", "nobody")])
+def test_alerts_are_routed_by_severity(severity, receiver):
+    code, printed = tool(
+        "amtool", "config", "routes", "test", f"--config.file={ALERTS}/alertmanager.yml", f"--verify.receivers={receiver}",
+        f"severity={severity}", "cluster=prod", "consumergroup=billing",
+    )
+    assert code == 0, printed
+
+
+@pytest.fixture(scope="module")
+def alertmanager():
+    """Its address."""
+    with tempfile.TemporaryDirectory(prefix="tidemark-alertmanager-") as folder:
+        port = processes.free_port()
+        process = processes.start(
+            ["prometheus-alertmanager", f"--config.file={ALERTS}/alertmanager.yml", f"--storage.path={folder}",
+             f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address=", "--log.level=error"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        url = f"http://127.0.0.1:{port}"
+
+        def ready():
+            try:
+                return urllib.request.urlopen(f"{url}/-/ready", timeout=2).status == 200
+            except OSError:
+                return False
+
+        try:
+            processes.wait_until(ready, 60, "an answer of Alertmanager")
+            yield url
+        finally:
+            process.kill()
+            process.wait()
+
+
+def alert(name, cluster, group):
+    labels = {rule["alert"]: rule["labels"] for rule in alerts()}[name]
+    return {"labels": {"alertname": name, "cluster": cluster, **({"consumergroup": group} if group else {}), **labels}}
+
+
+FIRING = [  # alert, cluster, group, and whether it is held back
+    ("ConsumerGroupStopped", "prod", "reports", False),
+    ("ConsumerGroupFallingBehind", "prod", "reports", True),
+    ("TimeLagBudgetBurnsFast", "prod", "reports", True),
+    ("ConsumerGroupFallingBehind", "prod", "search", False),
+    ("TimeLagBudgetBurnsFast", "prod", "search", False),
+    ("TimeLagBudgetBurnsSlowly", "prod", "search", True),
+    ("ConsumerGroupDeathSpiral", "prod", "fraud", False),
+    ("ConsumerGroupRebalanceStorm", "prod", "fraud", True),
+    ("ConsumerGroupRebalanceStorm", "prod", "other", False),
+    ("ConsumerGroupReplaying", "prod", "audit", False),
+    ("TimeLagBudgetBurnsFast", "prod", "audit", True),
+    ("ConsumerGroupDataLost", "prod", "reports", False),
+    ("TidemarkSourceDown", "west", None, False),
+    ("ConsumerGroupStuck", "west", "mailer", True),
+    ("TidemarkPageStale", "west", None, True),
+]
+
+
+def test_effects_are_held_back_by_their_causes(alertmanager):
+    """All of these fire at once."""
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat()
+    body = json.dumps([{**alert(*what[:3]), "startsAt": now} for what in FIRING]).encode()
+    request = urllib.request.Request(f"{alertmanager}/api/v2/alerts", body, {"Content-Type": "application/json"})
+    urllib.request.urlopen(request, timeout=10).close()
+
+    def held_back():
+        with urllib.request.urlopen(f"{alertmanager}/api/v2/alerts", timeout=10) as answer:
+            known = json.load(answer)
+        assert len(known) == len(FIRING)
+        found = set()
+        for item in known:
+            labels = item["labels"]
+            if item["status"]["inhibitedBy"]:
+                found.add((labels["alertname"], labels["cluster"], labels.get("consumergroup")))
+        assert found == {what[:3] for what in FIRING if what[3]}
+        return True
+
+    processes.wait_until(held_back, 30, "Alertmanager's judgement")
