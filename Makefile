@@ -75,9 +75,11 @@ LOGSTORE  := $(wildcard logstore/*.c)
 TIDEMARK  := $(filter-out $(MAIN),$(wildcard exporter/*.c exporter/base/*.c collectors/*.c collectors/*/*.c logstore/cli/*.c))
 UNIT      := $(wildcard tests/unit/test_*.c)
 BENCHES   := $(wildcard tests/bench/*.c)
+SCENARIOS := $(wildcard tests/scenarios/*.c)
 
 objects    = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 UNIT_PROGRAMS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT))
+SCENARIO_PROGRAMS := $(patsubst tests/scenarios/%.c,$(BUILD)/tests/scenarios/%,$(SCENARIOS))
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(BENCHES))
 
 LIBRARIES  = rdkafka libmicrohttpd jansson yaml-0.1 zlib
@@ -107,6 +109,10 @@ $(BUILD)/obj/%.o: %.c Makefile
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libtidemark.a $(BUILD)/liblogstore.a
 	@mkdir -p $(@D)
 	$(LINK) -o $@ $^ $(LIBS) -lcmocka
+
+$(BUILD)/tests/scenarios/%: $(BUILD)/obj/tests/scenarios/%.o $(BUILD)/liblogstore.a
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $^
 
 $(BUILD)/tests/bench/%: $(BUILD)/obj/tests/bench/%.o $(BUILD)/libtidemark.a $(BUILD)/liblogstore.a
 	@mkdir -p $(@D)
@@ -196,7 +202,7 @@ stack: setup-stack
 
 # The tests want both builds; tests/run finds them by these two folders.
 .PHONY: test-programs
-test-programs: all $(UNIT_PROGRAMS)
+test-programs: all $(UNIT_PROGRAMS) $(SCENARIO_PROGRAMS)
 .PHONY: programs
 programs: test-programs $(BENCH_PROGRAMS)
 

@@ -169,7 +169,28 @@ class ZooKeeper:
         time.sleep(2 * self.SESSION_TIMEOUT_MS / 1000)
 
 
-class Cluster:
+class Running:
+    """A cluster that runs already, and an admin client's work there, waited for."""
+
+    def __init__(self, bootstrap):
+        self.bootstrap = bootstrap
+
+    def admin(self):
+        """Keep it until its futures are done: what is under way ends with the client."""
+        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 500})
+
+    def create_topic(self, name, partitions=1, replicas=1, **config):
+        """Settings of the topic are given with underscores for dots: cleanup_policy="compact"."""
+        config = {key.replace("_", "."): str(value) for key, value in config.items()}
+        admin = self.admin()
+        admin.create_topics([NewTopic(name, partitions, replicas, config=config)])[name].result(timeout=30)
+
+    def delete_topic(self, name):
+        admin = self.admin()
+        admin.delete_topics([name])[name].result(timeout=30)
+
+
+class Cluster(Running):
     """
     with Cluster(kafka_folder) as cluster: …
 
@@ -243,22 +264,6 @@ class Cluster:
             self.zookeeper.process.kill()
             self.zookeeper.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    # --- an admin client's work, waited for ------------------------------------------------------------------
-
-    def admin(self):
-        """Keep it until its futures are done: what is under way ends with the client."""
-        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0, "reconnect.backoff.max.ms": 500})
-
-    def create_topic(self, name, partitions=1, replicas=1, **config):
-        """Settings of the topic are given with underscores for dots: cleanup_policy="compact"."""
-        config = {key.replace("_", "."): str(value) for key, value in config.items()}
-        admin = self.admin()
-        admin.create_topics([NewTopic(name, partitions, replicas, config=config)])[name].result(timeout=30)
-
-    def delete_topic(self, name):
-        admin = self.admin()
-        admin.delete_topics([name])[name].result(timeout=30)
 
     # --- Kafka's own tools ---------------------------------------------------------------------------------
 

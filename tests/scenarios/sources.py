@@ -1,0 +1,314 @@
+"""The two kinds of source that every scenario is played on, behind one interface: topics, messages with known
+times, and groups whose members are processes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+
+import daemon
+import kafka_traffic
+import processes
+
+HERE = Path(__file__).resolve().parent
+TICK_S = 0.1
+
+
+class Reader:
+    """A member of a group: a process of its own."""
+
+    def __init__(self, command, behaviour):
+        self.output = tempfile.TemporaryFile()
+        self.errors = tempfile.TemporaryFile()
+        self.process = processes.start(
+            [*command, *(f"{name}={value}" for name, value in behaviour.items())],
+            stdin=subprocess.DEVNULL,
+            stdout=self.output,
+            stderr=self.errors,
+        )
+
+    def done(self):
+        """(partition, offset) of each message that it has read and committed, in order."""
+        lines = os.pread(self.output.fileno(), 1 << 24, 0).decode().split("\n")[:-1]
+        return [tuple(int(part) for part in line.split()) for line in lines]
+
+    def leave(self):
+        """It says goodbye to its group and ends."""
+        self.process.send_signal(signal.SIGTERM)
+        code = self.process.wait(30)
+        assert code == 0, os.pread(self.errors.fileno(), 1 << 16, 0).decode(errors="replace")
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+class Source:
+    """What both have in common. `written[topic][partition]` are the times of all messages, by offset."""
+
+    def __init__(self, name):
+        self.name = name  # of the story: it makes names of topics and groups that no other story has
+        self.written = {}
+        self.readers = []
+
+    def close(self):
+        for reader in self.readers:
+            reader.close()
+
+    def topic(self, partitions=1, **config):
+        """Makes the story's topic."""
+        self.written[self.name] = {partition: [] for partition in range(partitions)}
+        self._create(partitions, {key.replace("_", "."): str(value) for key, value in config.items()})
+
+    def produce(self, counts, age_s=0, key=None):
+        """Writes counts[partition] messages to each partition (a dict), as if that had been age_s ago."""
+        written = time.time() - age_s
+        for partition, count in counts.items():
+            for _ in range(count):
+                self._append(partition, int(written * 1000), key and key(len(self.written[self.name][partition])))
+                self.written[self.name][partition].append(written)
+        self._flush()
+
+    def end(self, partition=0):
+        """The partition's end offset."""
+        return len(self.written[self.name][partition])
+
+    @contextmanager
+    def traffic(self, counts, key=None):
+        """While the block runs, counts[partition] messages are written ten times a second."""
+        ended = threading.Event()
+        failures = []
+
+        def write():
+            try:
+                while not ended.wait(TICK_S):
+                    self.produce(counts, key=key)
+            except Exception as failure:
+                failures.append(failure)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+        assert not failures, failures
+
+    def reader(self, **behaviour):
+        """Starts a member of the story's group."""
+        reader = Reader(self._reader_command(), behaviour)
+        self.readers.append(reader)
+        return reader
+
+    def watch(self, *rules):
+        """The daemon, which looks at this story only, five times a second."""
+        return Watch(self, rules)
+
+
+class LogStore(Source):
+    """The bundled log store in a folder."""
+
+    kind = "logstore"
+    knows_expiry = True
+
+    def __init__(self, name, folder):
+        super().__init__(name)
+        self.address = folder / "store"
+        self.appender = None
+        self.lock = threading.Lock()
+
+    def close(self):
+        super().close()
+        if self.appender:
+            self.appender.stdin.close()
+            self.appender.wait(30)
+
+    def _create(self, partitions, config):
+        settings = [part for key, value in config.items() for part in ("--config", f"{key}={value}")]
+        code, _, errors = daemon.run("log", "create", self.address, self.name, "--partitions", partitions, *settings)
+        assert code == 0, errors
+        self.appender = processes.start(
+            [daemon.PROGRAM, "log", "append", self.address, self.name, "--json", "--fsync", "never"], stdin=subprocess.PIPE
+        )
+
+    def _append(self, partition, time_ms, key):
+        line = {"value": "x" * 100, "partition": partition, "timestamp": time_ms}
+        if key is not None:
+            line["key"] = key
+        self.appender.stdin.write(json.dumps(line).encode() + b"\n")
+
+    def _flush(self):
+        self.appender.stdin.flush()
+
+    def _reader_command(self):
+        return [Path(daemon.PROGRAM).parent / "tests/scenarios/logstore_reader", self.address, self.name, self.name]
+
+    def set_offsets(self, offsets):
+        """Sets the committed offsets of the story's group, {partition: offset}, while it has no members."""
+        for partition, offset in offsets.items():
+            code, _, errors = daemon.run("log", "commit", self.address, self.name, self.name, partition, offset)
+            assert code == 0, errors
+
+    def clean(self):
+        """Has the log looked after, which a broker does by itself."""
+        for verb in ("retain", "compact"):
+            code, _, errors = daemon.run("log", verb, self.address, self.name)
+            assert code == 0, errors
+
+    def count(self):
+        """How many messages are still there."""
+        code, output, errors = daemon.run("log", "read", self.address, self.name)
+        assert code == 0, errors
+        return output.count(b"\n")
+
+    def generation(self):
+        """How often the group has begun anew; None where nobody can be asked."""
+        _, output, _ = daemon.run("log", "groups", self.address, self.name, "--json")
+        return json.loads(output.splitlines()[0])["generation"]
+
+    def configuration(self):
+        return {"name": self.kind, "logstore": str(self.address)}
+
+
+class Kafka(Source):
+    """A real broker, which all stories share."""
+
+    kind = "kafka"
+    knows_expiry = False
+
+    def __init__(self, name, cluster):
+        super().__init__(name)
+        self.cluster = cluster
+        self.producer = Producer({"bootstrap.servers": cluster.bootstrap, "log_level": 0, "linger.ms": 5})
+
+    def _create(self, partitions, config):
+        self.cluster.create_topic(self.name, partitions, **config)
+
+    def _append(self, partition, time_ms, key):
+        self.producer.produce(self.name, b"x" * 100, key=key, partition=partition, timestamp=time_ms)
+
+    def _flush(self):
+        assert self.producer.flush(30) == 0
+
+    def _reader_command(self):
+        return [sys.executable, HERE / "kafka_reader.py", self.cluster.bootstrap, self.name, self.name]
+
+    def set_offsets(self, offsets):
+        kafka_traffic.commit(self.cluster, self.name, self.name, offsets)
+
+    def clean(self):
+        """Brokers look after their logs by themselves."""
+
+    def count(self):
+        consumer = Consumer(
+            {"bootstrap.servers": self.cluster.bootstrap, "group.id": "unused", "enable.partition.eof": "true", "log_level": 0}
+        )
+        consumer.assign([TopicPartition(self.name, 0, OFFSET_BEGINNING)])
+        try:
+            count, message = 0, None
+            while message is None or not message.error():
+                message = consumer.poll(30)
+                assert message is not None, "no answer within 30 s"
+                count += not message.error()
+            assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
+            return count
+        finally:
+            consumer.close()
+
+    def generation(self):
+        return None
+
+    def configuration(self):
+        return {"name": self.kind, "kafka": self.cluster.bootstrap}
+
+
+class Watch(daemon.Daemon):
+    """The daemon on a story's source, and questions to its page about the story's only group."""
+
+    def __init__(self, source, rules):
+        self.source = source
+        self.file = tempfile.NamedTemporaryFile("w", suffix=".json")
+        only = {"include": [source.name]}
+        json.dump({"sources": [{**source.configuration(), "topics": only, "groups": only}]}, self.file)
+        self.file.flush()
+        flags = [part for rule in rules for part in ("--rule", rule)]
+        super().__init__("--config", self.file.name, *flags)
+
+    def __exit__(self, *failure):
+        super().__exit__(*failure)
+        self.file.close()
+
+    def time(self, page):
+        """When the page was rendered."""
+        return page.by("tidemark_page_timestamp_seconds")[()]
+
+    def _where(self, page, name, partition=None):
+        """The labels that this metric of the story has."""
+        where = {"cluster": self.source.kind, "consumergroup": self.source.name}
+        families = [labels for labels, _ in page.family(name)]
+        if families and "topic" in families[0]:
+            where["topic"] = self.source.name
+        if partition is not None:
+            where["partition"] = str(partition)
+        return where
+
+    def value(self, page, name, partition=None):
+        """The value of kafka_consumergroup_NAME as a number; None where there is no such series."""
+        name = f"kafka_consumergroup_{name}"
+        text = page.get_text(name, **self._where(page, name, partition))
+        return None if text is None else float(text)
+
+    def on_partition(self, page, name, partition=0):
+        """The value of kafka_topic_partition_NAME."""
+        where = {"cluster": self.source.kind, "topic": self.source.name, "partition": str(partition)}
+        return page.get_int(f"kafka_topic_partition_{name}", **where)
+
+    def conditions(self, page):
+        """{condition: [(topic, partition, since)]} of the story's group."""
+        found = {
+            labels["condition"]: []
+            for labels, value in page.family("kafka_consumergroup_condition")
+            if value == "1" and labels["consumergroup"] == self.source.name
+        }
+        for labels, value in page.family("kafka_consumergroup_condition_since_timestamp_seconds"):
+            if labels["consumergroup"] == self.source.name:
+                found[labels["condition"]].append((labels["topic"], labels["partition"], float(value)))
+        return found
+
+    def when(self, condition, timeout=60):
+        """The first page on which the group has this condition."""
+        return self.page_when(lambda page: condition in self.conditions(page), timeout)
+
+    def when_not(self, *conditions, timeout=60):
+        """The first page on which the group has none of these conditions."""
+        return self.page_when(
+            lambda page: self.value(page, "members") is not None and not set(conditions) & set(self.conditions(page)), timeout
+        )
+
+    def when_known(self, timeout=60):
+        """The page once the group's habits are known: it has been seen to move often enough."""
+        seen = set()
+
+        def moved(page):
+            seen.add(self.value(page, "current_offset_sum"))
+            return len(seen) > 25
+
+        return self.page_when(moved, timeout)
+
+    def when_read(self, timeout=60):
+        """The first page on which the group has read everything."""
+
+        def read(page):
+            ends = [self.source.end(partition) for partition in self.source.written[self.source.name]]
+            return self.value(page, "lag_sum") == 0 and self.value(page, "current_offset_sum") == sum(ends)
+
+        return self.page_when(read, timeout)

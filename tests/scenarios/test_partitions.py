@@ -1,0 +1,31 @@
+"""Partitions are the unit of parallelism: a member too many idles, and a hot key makes one partition slow."""
+
+
+def test_partitions(source):
+    """Four members share three partitions, one of which gets most of the messages. Then three faster ones
+    do."""
+    source.topic(partitions=3)
+    with source.traffic({0: 4, 1: 1, 2: 1}), source.watch("objective=30s", "skewed_after=3s") as watch:
+        members = [source.reader(pause_ms=50) for _ in range(4)]
+        page = watch.when("idle_members")
+        [(topic, partition, _)] = watch.conditions(page)["idle_members"]
+        assert (topic, partition) == ("", "")
+        assert watch.value(page, "members") == 4
+        assert watch.value(page, "idle_members") == 1
+
+        page = watch.when("skewed")
+        conditions = watch.conditions(page)
+        assert set(conditions) == {"idle_members", "skewed"}
+        [(topic, partition, since)] = conditions["skewed"]
+        assert (topic, partition) == (source.name, "0")
+        assert since <= watch.time(page) - 3
+        assert watch.value(page, "lag_max") == watch.value(page, "lag", 0) > 0.6 * watch.value(page, "lag_sum")
+        for sibling in (1, 2):
+            assert watch.value(page, "lag_seconds", sibling) < 3
+
+        for member in members:
+            member.leave()
+        for _ in range(3):
+            source.reader()
+        watch.page_when(lambda page: watch.value(page, "members") == 3)
+        watch.when_not("idle_members", "skewed")
