@@ -4,6 +4,7 @@
 #include "collectors/check_list.h"
 #include "exporter/base/error.h"
 #include "exporter/base/pattern.h"
+#include "exporter/granularity.h"
 #include "exporter/poll_report.h"
 #include "exporter/snapshot.h"
 
@@ -31,6 +32,7 @@ struct source_config {
     struct name_filter topics, groups; /* applied before anything is asked about a topic or group */
     int64_t poll_interval_ms;
     int64_t timeout_ms; /* for each request to the source */
+    enum granularity granularity;
     char *written;      /* owned; all that a file says of it, in one form; NULL: nothing but the above */
 };
 

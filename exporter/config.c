@@ -49,6 +49,7 @@ void config_free(struct config *config)
     for (size_t i = 0; i < config->source_count; i++)
         free_source(&config->sources[i]);
     free(config->sources);
+    name_filter_free(&config->metrics);
     free(config->host);
     free(config->cluster_label);
     free(config->state_dir);
@@ -179,16 +180,46 @@ static bool set_record(struct config *config, const char *text, struct error *er
     return true;
 }
 
+bool granularity_parse(const char *text, enum granularity *granularity, struct error *error)
+{
+    static const char *const names[] = {"partition", "topic", "group"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        if (strcmp(names[i], text) == 0) {
+            *granularity = (enum granularity)i;
+            return true;
+        }
+    }
+    error_set(error, ERROR_USAGE, "\"%s\" is no granularity; it takes partition, topic or group", text);
+    return false;
+}
+
+static bool set_granularity(struct config *config, const char *text, struct error *error)
+{
+    return granularity_parse(text, &config->granularity, error);
+}
+
+static bool set_max_series(struct config *config, const char *text, struct error *error)
+{
+    size_t digits = strspn(text, "0123456789");
+    if (digits == 0 || digits > 12 || text[digits] != '\0') {
+        error_set(error, ERROR_USAGE, "\"%s\" is no number of series; write 100000, or 0 for no limit", text);
+        return false;
+    }
+    config->max_series = strtoll(text, NULL, 10);
+    return true;
+}
+
 bool config_set(struct config *config, const char *key, const char *text, struct error *error)
 {
     static const struct setting {
         const char *key;
         bool (*set)(struct config *config, const char *text, struct error *error);
     } settings[] = {
-        {"listen", set_listen},       {"poll_interval", set_poll_interval},
-        {"timeout", set_timeout},     {"log_format", set_log_format},
-        {"log_level", set_log_level}, {"cluster_label", set_cluster_label},
-        {"state_dir", set_state_dir}, {"record", set_record},
+        {"listen", set_listen},           {"poll_interval", set_poll_interval},
+        {"timeout", set_timeout},         {"log_format", set_log_format},
+        {"log_level", set_log_level},     {"cluster_label", set_cluster_label},
+        {"granularity", set_granularity}, {"max_series", set_max_series},
+        {"state_dir", set_state_dir},     {"record", set_record},
     };
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         if (strcmp(settings[i].key, key) == 0)
@@ -206,6 +237,7 @@ struct source_config *config_add_source(struct config *config, const char *kind,
     config->sources = mem_grow(config->sources, &capacity, config->source_count + 1, sizeof *config->sources);
     struct source_config *source = &config->sources[config->source_count++];
     *source = (struct source_config){
+        .granularity = GRANULARITY_UNSET,
         .name = mem_copy_text(name),
         .kind = mem_copy_text(kind),
         .address = mem_copy_text(address),
@@ -228,7 +260,8 @@ bool source_config_equal(const struct source_config *a, const struct source_conf
     const char *written_b = b->written != NULL ? b->written : "";
     return strcmp(a->name, b->name) == 0 && strcmp(a->kind, b->kind) == 0 &&
            strcmp(a->address, b->address) == 0 && a->poll_interval_ms == b->poll_interval_ms &&
-           a->timeout_ms == b->timeout_ms && strcmp(written_a, written_b) == 0 &&
+           a->timeout_ms == b->timeout_ms && a->granularity == b->granularity &&
+           strcmp(written_a, written_b) == 0 &&
            properties_equal(a, b); /* a secret may come from another file */
 }
 
@@ -284,6 +317,10 @@ bool config_set_flag(struct config *config, const char *flag, const char *value,
     bool done = false;
     if (strcmp(flag, "kafka") == 0 || strcmp(flag, "logstore") == 0)
         done = add_source_flag(config, flag, value, error);
+    else if (strcmp(flag, "metrics-include") == 0)
+        done = name_filter_add(&config->metrics, FILTER_INCLUDE, value, error);
+    else if (strcmp(flag, "metrics-exclude") == 0)
+        done = name_filter_add(&config->metrics, FILTER_EXCLUDE, value, error);
     else if (strcmp(flag, "rule") == 0)
         done = set_rule_flag(config, value, error);
     else
@@ -315,6 +352,8 @@ static bool complete_source(const struct config *config, struct source_config *s
 {
     if (source->poll_interval_ms == 0)
         source->poll_interval_ms = config->poll_interval_ms;
+    if (source->granularity == GRANULARITY_UNSET)
+        source->granularity = config->granularity;
     if (source->timeout_ms == 0)
         source->timeout_ms = config->timeout_ms;
     for (const struct source_config *other = config->sources; other < source; other++) {

@@ -20,9 +20,12 @@ struct config {
     char *record;        /* owned; file that observations are appended to; "": none */
     enum log_format log_format;
     enum log_level log_level;
-    bool lifecycle;           /* POST /-/reload is answered */
-    int64_t poll_interval_ms; /* of sources that don't say otherwise */
-    int64_t timeout_ms;       /* likewise */
+    bool lifecycle;               /* POST /-/reload is answered */
+    struct name_filter metrics;   /* the families that are shown */
+    int64_t max_series;           /* on a page; 0: no limit */
+    enum granularity granularity; /* of sources that don't say otherwise */
+    int64_t poll_interval_ms;     /* likewise */
+    int64_t timeout_ms;           /* likewise */
     struct source_config *sources;
     size_t source_count;
     struct rules rules;
@@ -41,8 +44,12 @@ bool config_read_text(struct config *config, const char *name, const char *text,
                       struct error *error);
 
 /* Takes in a setting of the whole daemon that is a text: "listen", "poll_interval", "timeout", "log_format",
- * "log_level", "cluster_label", "state_dir" or "record". ERROR_NOT_FOUND when `key` is none of them. */
+ * "log_level", "cluster_label", "granularity", "max_series", "state_dir" or "record". ERROR_NOT_FOUND when
+ * `key` is none of them. */
 bool config_set(struct config *config, const char *key, const char *text, struct error *error);
+
+/* "partition", "topic" or "group". */
+bool granularity_parse(const char *text, enum granularity *granularity, struct error *error);
 
 /* Adds a source of the kind "kafka" or "logstore". The result is valid until the next is added. */
 struct source_config *config_add_source(struct config *config, const char *kind, const char *name,
@@ -52,8 +59,9 @@ struct source_config *config_add_source(struct config *config, const char *kind,
 bool source_config_equal(const struct source_config *a, const struct source_config *b);
 
 /* Takes in a flag, without its dashes, and its value: a setting of config_set() with dashes for underscores,
- * "kafka" or "logstore" with [NAME=]ADDRESS, "rule" with NAME=VALUE, or "config" with a file. Flags win over
- * a file if they come after it. ERROR_NOT_FOUND when there is no such flag. */
+ * "kafka" or "logstore" with [NAME=]ADDRESS, "rule" with NAME=VALUE, "metrics-include" or "metrics-exclude"
+ * with a pattern, or "config" with a file. Flags win over a file if they come after it. ERROR_NOT_FOUND when
+ * there is no such flag. */
 bool config_set_flag(struct config *config, const char *flag, const char *value, struct error *error);
 
 /* Fills in what was left out and checks what only the whole can show: to be called at the end. */

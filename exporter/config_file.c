@@ -162,6 +162,15 @@ static bool read_groups(struct config_reader *reader, json_t *value, void *sourc
     return config_read_object(reader, value, filter_keys, &((struct source_config *)source)->groups);
 }
 
+static bool read_source_granularity(struct config_reader *reader, json_t *value, void *source)
+{
+    const char *text = config_read_value_text(reader, value, "topic");
+    if (text == NULL)
+        return false;
+    return granularity_parse(text, &((struct source_config *)source)->granularity, reader->error) ||
+           config_fail_with_error(reader);
+}
+
 static const struct config_key source_keys[] = {
     {"name", read_name, CONFIG_TEXT, NULL, "Becomes the label `cluster` of its series."},
     {"kafka", read_kafka, CONFIG_TEXT, NULL,
@@ -172,6 +181,8 @@ static const struct config_key source_keys[] = {
     {"topics", read_topics, CONFIG_OBJECT, filter_keys, "Which topics are observed."},
     {"groups", read_groups, CONFIG_OBJECT, filter_keys, "Which consumer groups are observed."},
     {"poll_interval", read_source_interval, CONFIG_DURATION, NULL, "How often this source is polled."},
+    {"granularity", read_source_granularity, CONFIG_GRANULARITY, NULL,
+     "How finely the series of this source tell partitions and topics apart."},
     {"timeout", read_source_timeout, CONFIG_DURATION, NULL, "For each request to this source."},
     CONFIG_LAST_KEY,
 };
@@ -232,6 +243,20 @@ static bool read_setting(struct config_reader *reader, json_t *value, void *conf
     return done || config_fail_with_error(reader);
 }
 
+static bool read_metrics(struct config_reader *reader, json_t *value, void *config)
+{
+    return config_read_object(reader, value, filter_keys, &((struct config *)config)->metrics);
+}
+
+static bool read_max_series(struct config_reader *reader, json_t *value, void *config)
+{
+    char *text = config_read_scalar(reader, value);
+    bool done = text != NULL &&
+                (config_set(config, "max_series", text, reader->error) || config_fail_with_error(reader));
+    free(text);
+    return done;
+}
+
 const struct config_key config_file_keys[] = {
     {"listen", read_setting, CONFIG_TEXT, NULL, "Where to serve: ADDRESS:PORT. Default: :9308."},
     {"poll_interval", read_setting, CONFIG_DURATION, NULL, "How often sources are polled. Default: 15s."},
@@ -244,6 +269,11 @@ const struct config_key config_file_keys[] = {
      "Folder that keeps the past, so that a restart forgets nothing."},
     {"record", read_setting, CONFIG_TEXT, NULL,
      "File that what is observed is appended to, for `tidemark replay`."},
+    {"granularity", read_setting, CONFIG_GRANULARITY, NULL,
+     "How finely series tell subjects apart: partition (the default), topic or group."},
+    {"metrics", read_metrics, CONFIG_OBJECT, filter_keys, "Which families of metrics are on the page."},
+    {"max_series", read_max_series, CONFIG_COUNT, NULL,
+     "The most series on a page; the gravest groups stay. Default: 0, no limit."},
     {"rules", read_rules, CONFIG_RULES, NULL, "Numbers that the conditions depend on."},
     {"sources", read_sources, CONFIG_SOURCES, source_keys, "What is watched."},
     CONFIG_LAST_KEY,

@@ -31,6 +31,8 @@ enum config_form {
     CONFIG_LABEL,
     CONFIG_LOG_FORMAT,
     CONFIG_LOG_LEVEL,
+    CONFIG_GRANULARITY,
+    CONFIG_COUNT,      /* a number from 0 */
     CONFIG_PATTERNS,   /* a list of regular expressions */
     CONFIG_PROPERTIES, /* an object of texts, numbers and truth values, or where to find them */
     CONFIG_RULES,      /* an object of the rules in exporter/rules.h */

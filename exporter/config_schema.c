@@ -79,6 +79,11 @@ static json_t *describe(const struct config_key *key)
         return json_pack("{s:[s,s]}", "enum", "logfmt", "json");
     case CONFIG_LOG_LEVEL:
         return json_pack("{s:[s,s,s]}", "enum", "info", "warn", "error");
+    case CONFIG_GRANULARITY:
+        return json_pack("{s:[s,s,s]}", "enum", "partition", "topic", "group");
+    case CONFIG_COUNT:
+        return json_pack("{s:[s,s], s:i, s:s}", "type", "integer", "string", "minimum", 0, "pattern",
+                         "^[0-9]{1,12}$");
     case CONFIG_PATTERNS:
         return json_pack("{s:s, s:o}", "type", "array", "items", describe_text());
     case CONFIG_PROPERTIES:

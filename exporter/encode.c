@@ -60,16 +60,6 @@ void page_announce(struct page *page)
 
 /* --- the walk ------------------------------------------------------------------------------------------ */
 
-struct page *page_new(struct view *view, const struct page_facts *facts, enum page_format format)
-{
-    struct page *page = MEM_NEW(struct page);
-    page->view = view;
-    page->facts = *facts;
-    page->format = format;
-    page->writer = line_writer_make();
-    return page;
-}
-
 static void next_metric(struct page *page)
 {
     page->metric++;
@@ -78,42 +68,144 @@ static void next_metric(struct page *page)
     page->announced = false;
 }
 
-/* Renders the item where the walk stands, or as much of it as the piece takes, and moves on. */
+static void next_source(struct page *page)
+{
+    page->source++;
+    page->item = 0;
+}
+
+/* What is shown of the source at the metric's level; NULL: nothing. */
+static const struct page_level *level_of(const struct page *page, const struct source_view *source)
+{
+    const struct page_level *level = &page_levels[metric_row(page->metric)->level];
+    if (!page->selection.sources[page->source].shown)
+        return NULL;
+    return source->status.granularity <= level->coarsest ? level : level->coarser;
+}
+
+/* The topic or the group that an item is about; NO_INDEX where there is none. */
+static int64_t topic_of(const struct page_level *level, size_t item)
+{
+    return level->scope == SCOPE_TOPIC ? (int64_t)item : NO_INDEX;
+}
+
+static int64_t group_of(const struct page_level *level, const struct source_view *source, size_t item)
+{
+    switch (level->scope) {
+    case SCOPE_GROUP:
+        return (int64_t)item;
+    case SCOPE_SUBSCRIPTION:
+        return source->snapshot->subscriptions[item].group;
+    case SCOPE_WHERE:
+        return source->findings->wheres[item].group;
+    default:
+        return NO_INDEX;
+    }
+}
+
+/* Renders the item, or as much of it as the piece takes, unless it was left out. */
+static void step_item(struct page *page, const struct page_level *level, const struct source_view *source)
+{
+    struct source_selection *selected = &page->selection.sources[page->source];
+    int64_t topic = topic_of(level, page->item), group = group_of(level, source, page->item);
+    if ((topic == NO_INDEX || selected->topics[topic]) && (group == NO_INDEX || selected->groups[group])) {
+        int64_t before = page->writer.samples;
+        level->render(page, measures[page->metric], source, page->item);
+        if (topic != NO_INDEX)
+            selected->topic_series[topic] += page->writer.samples - before;
+        if (group != NO_INDEX)
+            selected->group_series[group] += page->writer.samples - before;
+    }
+    page->item += page->line == 0;
+}
+
+/* Takes the next step of the walk. */
 static void step(struct page *page)
 {
     const struct metric_row *row = metric_row(page->metric);
-    const struct page_level *level = &page_levels[row->level];
-    union measure measure = measures[page->metric];
+    const struct page_level *process = &page_levels[row->level];
+    const struct page_policy *policy = page->view->policy;
     page->writer.unit = row->unit;
-    if (level->items == NULL) {
-        level->render(page, measure, NULL, 0);
+    if (policy != NULL && policy->hidden[page->metric]) {
         next_metric(page);
-        return;
-    }
-    if (page->source >= page->view->source_count) {
+    } else if (process->items == NULL) {
+        process->render(page, measures[page->metric], NULL, 0);
         next_metric(page);
-        return;
+    } else if (page->source >= page->view->source_count) {
+        next_metric(page);
+    } else {
+        const struct source_view *source = &page->view->sources[page->source];
+        const struct page_level *level = level_of(page, source);
+        if (level == NULL || page->item >= level->items(source))
+            next_source(page);
+        else
+            step_item(page, level, source);
     }
-    const struct source_view *source = &page->view->sources[page->source];
-    if (page->item >= level->items(source)) {
-        page->source++;
-        page->item = 0;
-        return;
+}
+
+/* --- a page -------------------------------------------------------------------------------------------- */
+
+/* Walks once without writing, to count what each group and topic has, and leaves out what is too much. */
+static void limit_series(struct page *page, int64_t most)
+{
+    while (page->metric < METRICS)
+        step(page);
+    int64_t room = most, count = page->writer.samples;
+    for (size_t i = 0; i < page->view->source_count; i++) {
+        const struct snapshot *snapshot = page->view->sources[i].snapshot;
+        const struct source_selection *selected = &page->selection.sources[i];
+        /* What belongs to no group or topic always stays. */
+        for (uint32_t g = 0; snapshot != NULL && g < snapshot->group_count; g++)
+            count -= selected->group_series[g];
+        for (uint32_t t = 0; snapshot != NULL && t < snapshot->topic_count; t++)
+            count -= selected->topic_series[t];
     }
-    level->render(page, measure, source, page->item);
-    page->item += page->line == 0;
+    room -= count;
+    if (page->writer.samples > most)
+        page->dropped = selection_limit(&page->selection, page->view, room);
+    page->metric = 0;
+    page->writer.samples = 0;
+}
+
+struct page *page_new(struct view *view, const struct page_facts *facts, enum page_format format,
+                      const struct page_filter *filter)
+{
+    struct page *page = MEM_NEW(struct page);
+    page->view = view;
+    page->facts = *facts;
+    page->format = format;
+    page->writer = line_writer_make();
+    page->selection = selection_make(view, filter);
+    if (view->policy != NULL && view->policy->max_series > 0)
+        limit_series(page, view->policy->max_series);
+    return page;
+}
+
+int64_t page_dropped(const struct page *page)
+{
+    return page->dropped;
+}
+
+struct page_so_far page_so_far(const struct page *page)
+{
+    size_t length = page->writer.out != NULL ? page->writer.out->length : 0;
+    return (struct page_so_far){.series = page->writer.samples,
+                                .dropped = page->dropped,
+                                .bytes = (int64_t)(page->bytes + length - page->start)};
 }
 
 bool page_render(struct page *page, struct buf *out, size_t wanted)
 {
     page->writer.out = out;
     page->wanted = wanted;
+    page->start = out->length;
     while (page->metric < METRICS && out->length < wanted && buf_ok(out) && buf_ok(&page->writer.prefix))
         step(page);
     out->failed |= page->writer.prefix.failed;
     bool more = page->metric < METRICS && buf_ok(out);
     if (!more && page->format == PAGE_OPENMETRICS)
         buf_add_text(out, "# EOF\n");
+    page->bytes += out->length - page->start;
     return more;
 }
 
@@ -121,6 +213,7 @@ void page_free(struct page **page)
 {
     if (*page == NULL)
         return;
+    selection_free(&(*page)->selection);
     view_release(&(*page)->view);
     line_writer_free(&(*page)->writer);
     free(*page);

@@ -20,8 +20,20 @@ enum page_format {
     PAGE_FORMATS,
 };
 
-/* A page of what the view shows; it takes the view over. Free it with page_free(). */
-struct page *page_new(struct view *view, const struct page_facts *facts, enum page_format format);
+/* Of whom a page tells: names as they are shown, in which each * stands for any bytes. Borrowed for the call.
+ * Without clusters, or groups, it tells of all. With groups, only of the topics that these read. */
+struct page_filter {
+    const struct str *clusters, *groups;
+    size_t cluster_count, group_count;
+};
+
+/* A page of what the view shows, as far as its policy allows; it takes the view over. `filter` may be NULL.
+ * Free it with page_free(). */
+struct page *page_new(struct view *view, const struct page_facts *facts, enum page_format format,
+                      const struct page_filter *filter);
+
+/* How many series the policy's limit has left out. */
+int64_t page_dropped(const struct page *page);
 
 /* Appends whole lines to `out` until that holds at least `wanted` bytes or the page is complete. A piece may
  * be longer by a few lines. Returns false when there is nothing left to come. A failure

@@ -25,7 +25,7 @@ static void add_sample(struct page *page, int64_t value)
 {
     if (value == UNKNOWN)
         return;
-    if (!page->announced)
+    if (!page->announced && page->writer.out != NULL)
         page_announce(page);
     line_add(&page->writer, value);
 }
@@ -34,7 +34,7 @@ static void add_numbered_sample(struct page *page, int32_t number, int64_t value
 {
     if (value == UNKNOWN)
         return;
-    if (!page->announced)
+    if (!page->announced && page->writer.out != NULL)
         page_announce(page);
     line_add_numbered(&page->writer, number, value);
 }
@@ -42,7 +42,7 @@ static void add_numbered_sample(struct page *page, int32_t number, int64_t value
 /* Whether a run of lines may go on in this piece; if not, the next piece takes it up at page->line. */
 static bool piece_is_full(const struct page *page)
 {
-    return page->writer.out->length >= page->wanted;
+    return page->writer.out != NULL && page->writer.out->length >= page->wanted;
 }
 
 /* --- one render function a level ----------------------------------------------------------------------- */
@@ -51,8 +51,9 @@ static void render_process(struct page *page, union measure measure, const struc
                            size_t item)
 {
     (void)source, (void)item;
+    struct process_subject subject = {&page->facts, page_so_far(page)};
     begin_series(page);
-    add_sample(page, measure.process(&(struct process_subject){&page->facts}));
+    add_sample(page, measure.process(&subject));
 }
 
 static void render_build(struct page *page, union measure measure, const struct source_view *source,
@@ -216,6 +217,18 @@ static void render_subscription(struct page *page, union measure measure, const 
     add_sample(page, value);
 }
 
+/* A group on all its topics together, where topics aren't told apart. */
+static void render_group_total(struct page *page, union measure measure, const struct source_view *source,
+                               size_t item)
+{
+    struct subscription_findings total = group_total(source->findings, &source->snapshot->groups[item]);
+    int64_t value = measure.subscription(&(struct subscription_subject){&total});
+    if (value == UNKNOWN)
+        return;
+    begin_group_series(page, source, (uint32_t)item);
+    add_sample(page, value);
+}
+
 static void render_positions(struct page *page, union measure measure, const struct source_view *source,
                              size_t item)
 {
@@ -303,23 +316,28 @@ static size_t wheres(const struct source_view *source)
     return source->findings != NULL ? source->findings->where_count : 0;
 }
 
+static const struct page_level group_totals = {groups, render_group_total, SCOPE_GROUP, GRANULARITY_GROUP,
+                                               NULL};
+
 const struct page_level page_levels[METRIC_LEVELS] = {
-    [METRIC_LEVEL_process] = {NULL, render_process},
-    [METRIC_LEVEL_build] = {NULL, render_build},
-    [METRIC_LEVEL_source] = {one, render_source},
-    [METRIC_LEVEL_source_info] = {one, render_source_info},
-    [METRIC_LEVEL_stage] = {stages, render_stage},
-    [METRIC_LEVEL_judged] = {one_judged, render_judged},
-    [METRIC_LEVEL_cluster] = {one_judged, render_cluster},
-    [METRIC_LEVEL_anomaly] = {anomalies, render_anomaly},
-    [METRIC_LEVEL_broker] = {brokers, render_broker},
-    [METRIC_LEVEL_topic] = {topics, render_topic},
-    [METRIC_LEVEL_topic_info] = {topics, render_topic_info},
-    [METRIC_LEVEL_partition] = {topics, render_partitions},
-    [METRIC_LEVEL_group] = {groups, render_group},
-    [METRIC_LEVEL_group_state] = {groups, render_group_state},
-    [METRIC_LEVEL_group_condition] = {groups, render_group_condition},
-    [METRIC_LEVEL_where] = {wheres, render_where},
-    [METRIC_LEVEL_subscription] = {subscriptions, render_subscription},
-    [METRIC_LEVEL_position] = {subscriptions, render_positions},
+    [METRIC_LEVEL_process] = {NULL, render_process, SCOPE_NONE, GRANULARITY_GROUP, NULL},
+    [METRIC_LEVEL_build] = {NULL, render_build, SCOPE_NONE, GRANULARITY_GROUP, NULL},
+    [METRIC_LEVEL_source] = {one, render_source, SCOPE_NONE, GRANULARITY_GROUP, NULL},
+    [METRIC_LEVEL_source_info] = {one, render_source_info, SCOPE_NONE, GRANULARITY_GROUP, NULL},
+    [METRIC_LEVEL_stage] = {stages, render_stage, SCOPE_NONE, GRANULARITY_GROUP, NULL},
+    [METRIC_LEVEL_judged] = {one_judged, render_judged, SCOPE_NONE, GRANULARITY_GROUP, NULL},
+    [METRIC_LEVEL_cluster] = {one_judged, render_cluster, SCOPE_NONE, GRANULARITY_GROUP, NULL},
+    [METRIC_LEVEL_anomaly] = {anomalies, render_anomaly, SCOPE_NONE, GRANULARITY_GROUP, NULL},
+    [METRIC_LEVEL_broker] = {brokers, render_broker, SCOPE_NONE, GRANULARITY_GROUP, NULL},
+    [METRIC_LEVEL_topic] = {topics, render_topic, SCOPE_TOPIC, GRANULARITY_TOPIC, NULL},
+    [METRIC_LEVEL_topic_info] = {topics, render_topic_info, SCOPE_TOPIC, GRANULARITY_TOPIC, NULL},
+    [METRIC_LEVEL_partition] = {topics, render_partitions, SCOPE_TOPIC, GRANULARITY_PARTITION, NULL},
+    [METRIC_LEVEL_group] = {groups, render_group, SCOPE_GROUP, GRANULARITY_GROUP, NULL},
+    [METRIC_LEVEL_group_state] = {groups, render_group_state, SCOPE_GROUP, GRANULARITY_GROUP, NULL},
+    [METRIC_LEVEL_group_condition] = {groups, render_group_condition, SCOPE_GROUP, GRANULARITY_GROUP, NULL},
+    [METRIC_LEVEL_where] = {wheres, render_where, SCOPE_WHERE, GRANULARITY_GROUP, NULL},
+    [METRIC_LEVEL_subscription] = {subscriptions, render_subscription, SCOPE_SUBSCRIPTION, GRANULARITY_TOPIC,
+                                   &group_totals},
+    [METRIC_LEVEL_position] = {subscriptions, render_positions, SCOPE_SUBSCRIPTION, GRANULARITY_PARTITION,
+                               NULL},
 };

@@ -162,9 +162,13 @@ static inline char *room(struct buf *buf, size_t count)
     return buf_room(buf, count);
 }
 
-/* Copies the prefix to where there is room for a line; returns its end, NULL when there is no room. */
+/* Counts a line, and copies the prefix to where there is room for it; returns its end. NULL when the line
+ * isn't to be written, or there is no room. */
 static inline char *put_prefix(struct line_writer *writer)
 {
+    writer->samples++;
+    if (writer->out == NULL)
+        return NULL;
     size_t length = writer->prefix.length;
     char *at = room(writer->out, length + BLOCK + LONGEST_TAIL);
     if (at == NULL || room(&writer->prefix, BLOCK) == NULL)
@@ -181,7 +185,6 @@ static inline void end_line(struct line_writer *writer, char *at, int64_t value)
     at = put_value(at, value, writer->unit);
     *at++ = '\n';
     writer->out->length = (size_t)(at - writer->out->bytes);
-    writer->samples++;
 }
 
 void line_add(struct line_writer *writer, int64_t value)

@@ -14,9 +14,9 @@
 /* Where the samples of a metric go. Start with line_writer_make(), end with line_writer_free(). */
 struct line_writer {
     struct buf prefix;     /* name and labels of the lines to come; owned */
-    struct buf *out;       /* borrowed */
+    struct buf *out;       /* borrowed; NULL: lines are only counted */
     enum metric_unit unit; /* that values are given in */
-    int64_t samples;       /* written so far */
+    int64_t samples;       /* written or counted so far */
 };
 
 struct line_writer line_writer_make(void);

@@ -3,6 +3,7 @@
 
 #include "exporter/encode.h"
 #include "exporter/encode_line.h"
+#include "exporter/encode_select.h"
 #include "exporter/metrics.h"
 
 /* What the files that render the page share: none but them includes this. */
@@ -21,11 +22,18 @@ struct page {
     uint32_t line;  /* of the item: where the next piece takes up a run of lines; 0: the item is complete */
     bool announced; /* HELP and TYPE of the metric are written */
     size_t wanted;  /* length at which the piece is full */
+    size_t bytes;   /* in the pieces before this one */
+    size_t start;   /* length of `out` when this piece was begun */
+    int64_t dropped;
+    struct selection selection;
     struct line_writer writer;
 };
 
 /* Writes what stands above the samples of the metric. */
 void page_announce(struct page *page);
+
+/* What has been written of it, up to here. */
+struct page_so_far page_so_far(const struct page *page);
 
 /* The measuring functions by metric, typed by level. */
 union measure {
@@ -41,9 +49,15 @@ typedef size_t count_items(const struct source_view *source);
 typedef void render_item(struct page *page, union measure measure, const struct source_view *source,
                          size_t item);
 
+/* What of the snapshot, or of the findings, the number of an item counts. */
+enum page_scope { SCOPE_NONE, SCOPE_TOPIC, SCOPE_GROUP, SCOPE_SUBSCRIPTION, SCOPE_WHERE };
+
 struct page_level {
     count_items *items; /* NULL: the process, once and without a source */
     render_item *render;
+    enum page_scope scope;
+    enum granularity coarsest;        /* at which it is still shown */
+    const struct page_level *coarser; /* what is shown instead; NULL: nothing */
 };
 
 extern const struct page_level page_levels[METRIC_LEVELS];

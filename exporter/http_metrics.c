@@ -1,7 +1,9 @@
 #include "exporter/http_metrics.h"
 
 #include "exporter/base/buf.h"
+#include "exporter/base/log.h"
 #include "exporter/base/mem.h"
+#include "exporter/gzip.h"
 #include "exporter/http_accept.h"
 #include "exporter/http_answer.h"
 #include "exporter/http_connections.h"
@@ -12,18 +14,37 @@
 #include <string.h>
 #include <strings.h>
 
-/* /metrics: a plain page is rendered while it is sent, a compressed one was made before (http_packed.h). */
+/* /metrics: a plain page, or one that tells of some only, is rendered while it is sent; the whole page
+ * compressed was made before (http_packed.h). */
 
-enum { PIECE = HTTP_PIECE, PIECE_LIMIT = 64 * 1024 * 1024, HEADER_LIMIT = 64 * 1024 };
+enum { BLOCK = 16 * 1024, PIECE_LIMIT = 64 * 1024 * 1024, HEADER_LIMIT = 64 * 1024 };
 
 /* --- a page that is rendered while it is sent ---------------------------------------------------------- */
 
 struct stream {
     struct page *page;
+    struct gzip *gzip;   /* NULL: it is sent plain */
+    struct buf rendered; /* what is to be compressed next */
     struct buf piece;
     size_t sent; /* bytes of the piece */
     bool more;
 };
+
+static void next_piece(struct stream *stream)
+{
+    stream->sent = 0;
+    buf_reset(&stream->piece);
+    struct buf *target = stream->gzip != NULL ? &stream->rendered : &stream->piece;
+    do {
+        buf_reset(target);
+        stream->more = page_render(stream->page, target, HTTP_PIECE);
+        if (stream->gzip != NULL)
+            gzip_add(stream->gzip, buf_str(target), &stream->piece);
+        stream->piece.failed |= target->failed;
+    } while (stream->more && stream->piece.length == 0 && buf_ok(&stream->piece));
+    if (stream->gzip != NULL && !stream->more)
+        gzip_end(stream->gzip, &stream->piece);
+}
 
 static ssize_t read_stream(void *context, uint64_t position, char *target, size_t room)
 {
@@ -32,9 +53,7 @@ static ssize_t read_stream(void *context, uint64_t position, char *target, size_
     if (stream->sent == stream->piece.length) {
         if (!stream->more)
             return MHD_CONTENT_READER_END_OF_STREAM;
-        buf_reset(&stream->piece);
-        stream->sent = 0;
-        stream->more = page_render(stream->page, &stream->piece, PIECE);
+        next_piece(stream);
         /* Cut off rather than end well: a scraper must not take half a page for a whole one. */
         if (!buf_ok(&stream->piece))
             return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -51,29 +70,99 @@ static void free_stream(void *context)
 {
     struct stream *stream = context;
     page_free(&stream->page);
+    gzip_free(&stream->gzip);
+    buf_free(&stream->rendered);
     buf_free(&stream->piece);
     free(stream);
 }
 
-static enum MHD_Result answer_stream(const struct request *request, enum page_format format)
+static struct stream *new_stream(const struct http *http, enum page_format format,
+                                 const struct page_filter *filter, bool compressed)
 {
-    connections_begin_stream(request->http->connections, request->connection);
-    struct page_facts facts = page_facts_now(request->http->config.program);
+    struct page_facts facts = page_facts_now(http->config.program);
     struct stream *stream = MEM_NEW(struct stream);
-    stream->page = page_new(publish_view(request->http->publish), &facts, format);
+    stream->page = page_new(publish_view(http->publish), &facts, format, filter);
+    stream->rendered = buf_make(PIECE_LIMIT);
     stream->piece = buf_make(PIECE_LIMIT);
     stream->more = true;
+    stream->gzip = compressed ? gzip_new() : NULL;
+    return stream;
+}
+
+static enum MHD_Result answer_stream(const struct request *request, enum page_format format,
+                                     const struct page_filter *filter, bool compressed)
+{
+    connections_begin_stream(request->http->connections, request->connection);
+    struct stream *stream = new_stream(request->http, format, filter, compressed);
+    if (filter == NULL)
+        metrics_note_dropped(request->http, page_dropped(stream->page));
+    compressed = stream->gzip != NULL;
     struct MHD_Response *response =
-        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PIECE, read_stream, stream, free_stream);
-    if (response == NULL)
+        MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, BLOCK, read_stream, stream, free_stream);
+    if (response == NULL) {
         free_stream(stream);
-    if (response == NULL)
         return MHD_NO;
+    }
     enum MHD_Result result = MHD_NO;
-    if (metrics_add_headers(response, format, false))
+    if (metrics_add_headers(response, format, compressed))
         result = MHD_queue_response(request->connection, MHD_HTTP_OK, response);
     MHD_destroy_response(response);
     return result;
+}
+
+/* --- whom a page tells of ------------------------------------------------------------------------------ */
+
+/* The names in ?cluster= and ?group=, as often as they stand there. */
+struct query {
+    struct str *clusters, *groups; /* owned; the names are the request's */
+    size_t cluster_count, cluster_capacity, group_count, group_capacity;
+};
+
+static void add_name(struct str **names, size_t *count, size_t *capacity, struct str name)
+{
+    *names = mem_grow(*names, capacity, *count + 1, sizeof **names);
+    (*names)[(*count)++] = name;
+}
+
+static enum MHD_Result add_argument(void *context, enum MHD_ValueKind kind, const char *key,
+                                    size_t key_length, const char *value, size_t length)
+{
+    (void)kind;
+    struct query *query = context;
+    struct str name = {key, key_length}, text = {value != NULL ? value : "", value != NULL ? length : 0};
+    if (str_equal(name, STR_LITERAL("cluster")))
+        add_name(&query->clusters, &query->cluster_count, &query->cluster_capacity, text);
+    else if (str_equal(name, STR_LITERAL("group")))
+        add_name(&query->groups, &query->group_count, &query->group_capacity, text);
+    return MHD_YES;
+}
+
+static enum MHD_Result answer_query(const struct request *request, enum page_format format, bool compressed)
+{
+    struct query query = {0};
+    MHD_get_connection_values_n(request->connection, MHD_GET_ARGUMENT_KIND, add_argument, &query);
+    struct page_filter filter = {query.clusters, query.groups, query.cluster_count, query.group_count};
+    bool filtered = filter.cluster_count + filter.group_count > 0;
+    enum MHD_Result result;
+    if (filtered || !compressed || !packed_answer(request->http->packed, request, format, &result))
+        result = answer_stream(request, format, filtered ? &filter : NULL, filtered && compressed);
+    free(query.clusters);
+    free(query.groups);
+    return result;
+}
+
+/* --- the limit of series ------------------------------------------------------------------------------- */
+
+void metrics_note_dropped(struct http *http, int64_t dropped)
+{
+    if (atomic_exchange(&http->dropping, dropped > 0) == (dropped > 0))
+        return;
+    if (dropped > 0)
+        log_event(LOG_LEVEL_WARN,
+                  "max_series leaves series off the page, those of the least grave groups first",
+                  LOG_FIELDS(log_int("dropped", dropped)));
+    else
+        log_event(LOG_LEVEL_INFO, "no series is left off the page any more", LOG_NO_FIELDS);
 }
 
 /* --- which page ---------------------------------------------------------------------------------------- */
@@ -125,8 +214,5 @@ enum MHD_Result answer_metrics(const struct request *request)
     bool gzip = accept_gzip(encoding);
     free(accept);
     free(encoding);
-    enum MHD_Result result;
-    if (gzip && packed_answer(request->http->packed, request, format, &result))
-        return result;
-    return answer_stream(request, format);
+    return answer_query(request, format, gzip);
 }

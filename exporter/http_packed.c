@@ -55,7 +55,8 @@ static struct MHD_Response *make_response(struct packed *packed, enum page_forma
     struct page_facts facts = page_facts_now(packed->http->config.program);
     struct view *view = publish_view(packed->http->publish);
     *number = view->number;
-    struct page *page = page_new(view, &facts, format);
+    struct page *page = page_new(view, &facts, format, NULL);
+    metrics_note_dropped(packed->http, page_dropped(page));
     struct buf bytes = buf_make(PACKED_LIMIT);
     struct MHD_Response *response = NULL;
     if (compress_page(page, &bytes))

@@ -4,6 +4,7 @@
 #include "exporter/http.h"
 
 #include <microhttpd.h>
+#include <stdatomic.h>
 
 /* What the files of the HTTP server share: none but them includes this. */
 
@@ -16,6 +17,7 @@ struct http {
     struct connections *connections;
     struct MHD_Daemon *daemon;
     uint16_t port;
+    atomic_bool dropping; /* the last page had series left out */
 };
 
 /* What is kept of a request while it is under way; the server frees it. */

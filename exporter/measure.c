@@ -376,3 +376,18 @@ int64_t measure_process_max_fds(const struct process_subject *subject)
 {
     return subject->facts->process.max_fds;
 }
+
+int64_t measure_series_dropped(const struct process_subject *subject)
+{
+    return subject->so_far.dropped;
+}
+
+int64_t measure_page_bytes(const struct process_subject *subject)
+{
+    return subject->so_far.bytes;
+}
+
+int64_t measure_series(const struct process_subject *subject)
+{
+    return subject->so_far.series + 1; /* this one is on the page, too */
+}

@@ -30,8 +30,14 @@ struct page_facts {
 /* The facts of a page that is made now: asks the clock and the operating system. */
 struct page_facts page_facts_now(const struct program_facts *program);
 
+/* What a page says of itself. */
+struct page_so_far {
+    int64_t series, dropped, bytes;
+};
+
 struct process_subject {
     const struct page_facts *facts;
+    struct page_so_far so_far;
 };
 struct build_subject {
     const struct page_facts *facts;

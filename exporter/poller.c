@@ -141,6 +141,7 @@ struct poller *poller_new(struct shared_config *shared, size_t index, const stru
         .rebalances = kind->rebalances,
         .last_success = UNKNOWN,
         .poll_interval_ms = settings.source->poll_interval_ms,
+        .granularity = settings.source->granularity,
     };
     if (!open_files(poller, &shared->config, error)) {
         error_wrap(error, "source \"%s\"", poller->name);
@@ -245,6 +246,7 @@ static void change_settings(struct poller *poller)
     if (change != NULL && change->source != NULL) {
         poller->failures = 0;
         poller->status.poll_interval_ms = poller->settings.source->poll_interval_ms;
+        poller->status.granularity = poller->settings.source->granularity;
     }
     poller_drop_change(&change);
 }

@@ -86,6 +86,7 @@ static struct view *view_copy(const struct view *view)
     struct view *copy = view_new(view->source_count);
     for (size_t i = 0; i < view->source_count; i++)
         copy->sources[i] = source_copy(&view->sources[i]);
+    copy->policy = page_policy_hold(view->policy);
     return copy;
 }
 
@@ -99,6 +100,7 @@ void view_release(struct view **view)
         judged_release(v->sources[i].judged);
         name_release(v->sources[i].name);
     }
+    page_policy_release(v->policy);
     free(v->sources);
     free(v->memory);
     free(v);
@@ -162,6 +164,16 @@ void publish_arrange(struct publish *publish, const struct publish_place *places
         const struct source_view *known = find(publish->current, places[i].id);
         after->sources[i] = known != NULL ? source_copy(known) : source_new(places[i].id, &places[i].first);
     }
+    after->policy = page_policy_hold(publish->current->policy);
+    replace_and_unlock(publish, after);
+}
+
+void publish_set_policy(struct publish *publish, struct page_policy *policy)
+{
+    pthread_mutex_lock(&publish->lock);
+    struct view *after = view_copy(publish->current);
+    page_policy_release(after->policy);
+    after->policy = policy;
     replace_and_unlock(publish, after);
 }
 

@@ -2,6 +2,8 @@
 #define TIDEMARK_PUBLISH_H
 
 #include "exporter/findings.h"
+#include "exporter/granularity.h"
+#include "exporter/page_policy.h"
 #include "exporter/poll_report.h"
 #include "exporter/snapshot.h"
 
@@ -22,9 +24,10 @@ struct source_status {
     const char *kind;       /* "kafka", "logstore" */
     const char *offsets;    /* how its commits are learnt */
     const char *rebalances; /* "exact" or "sampled" */
-    bool polled;            /* a first poll has ended, well or not: `up` means something */
-    bool up;                /* the last poll succeeded */
-    int64_t last_success;   /* milliseconds since 1970; UNKNOWN: never */
+    enum granularity granularity;
+    bool polled;          /* a first poll has ended, well or not: `up` means something */
+    bool up;              /* the last poll succeeded */
+    int64_t last_success; /* milliseconds since 1970; UNKNOWN: never */
     int64_t poll_interval_ms;
     int64_t duration_us[POLL_STAGES];  /* of the last poll */
     int64_t errors_total[POLL_STAGES]; /* since the start */
@@ -46,6 +49,7 @@ struct view {
     uint64_t number;             /* rises with each publication, from 1 */
     struct source_view *sources; /* in the order of the configuration */
     size_t source_count;
+    struct page_policy *policy; /* NULL: everything is shown */
     struct view_memory *memory;
 };
 
@@ -61,6 +65,9 @@ struct publish_place {
 /* From now on these are the sources, in this order. One that was there keeps its status and what it shows;
  * one that is no more goes, and what its poller still says of it is dropped. Any thread. */
 void publish_arrange(struct publish *publish, const struct publish_place *places, size_t count);
+
+/* From now on pages are made by this policy; takes it over. Any thread. */
+void publish_set_policy(struct publish *publish, struct page_policy *policy);
 
 /* Frees it and sets *publish to NULL, after the threads that use it have ended; views still held live on. */
 void publish_free(struct publish **publish);

@@ -39,6 +39,11 @@ static void free_service(struct service **service)
     *service = NULL;
 }
 
+static void set_page_policy(struct service *service, const struct config *config)
+{
+    publish_set_policy(service->publish, page_policy_new(&config->metrics, config->max_series));
+}
+
 struct service *service_new(struct shared_config *shared, const struct service_environment *environment,
                             struct error *error)
 {
@@ -56,7 +61,9 @@ struct service *service_new(struct shared_config *shared, const struct service_e
     pthread_mutex_init(&service->reloading, NULL); /* can't fail with default attributes on Linux */
     service->publish = publish_new(NULL, 0);
     service->sources = sources_new(environment->kinds, service->publish);
-    if (!sources_configure(service->sources, shared, error))
+    if (sources_configure(service->sources, shared, error))
+        set_page_policy(service, &shared->config);
+    else
         free_service(&service);
     return service;
 }
@@ -105,6 +112,7 @@ static bool reload(struct service *service, struct error *error)
     struct shared_config *shared = shared_config_new(&config);
     done = done && sources_configure(service->sources, shared, error);
     if (done) {
+        set_page_policy(service, &shared->config);
         log_set_format(shared->config.log_format);
         log_set_level(shared->config.log_level);
         warn_of_restart(&service->started->config, &shared->config);
@@ -146,7 +154,7 @@ uint16_t service_port(const struct service *service)
 static bool print_page(struct service *service, FILE *out, struct error *error)
 {
     struct page_facts facts = page_facts_now(&service->program);
-    struct page *page = page_new(publish_view(service->publish), &facts, PAGE_TEXT);
+    struct page *page = page_new(publish_view(service->publish), &facts, PAGE_TEXT, NULL);
     struct buf piece = buf_make(PIECE_LIMIT);
     bool more = true, written = true;
     while (more && written) {

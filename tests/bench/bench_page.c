@@ -24,7 +24,8 @@
 
 enum { TOPICS = 10, PARTITIONS = 100, GROUPS = 100, ROUNDS = 15, PIECE = 64 * 1024 };
 
-static const struct program_facts program = {"0", "0", "cluster"};
+static const struct program_facts program = {
+    .version = "0", .librdkafka_version = "0", .cluster_label = "cluster"};
 
 static struct source_status status(void)
 {
@@ -117,7 +118,7 @@ static int64_t cpu_ns(void)
 static int64_t render(struct publish *publish, size_t *bytes, size_t *series)
 {
     struct page_facts facts = page_facts_now(&program);
-    struct page *page = page_new(publish_view(publish), &facts, PAGE_TEXT);
+    struct page *page = page_new(publish_view(publish), &facts, PAGE_TEXT, NULL);
     struct buf piece = buf_make(1 << 24);
     int64_t taken = 0;
     *bytes = *series = 0;

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 BASE = "exporter/base/*"
-JUDGED = "exporter/snapshot.h exporter/findings.h exporter/poll_report.h"
+JUDGED = "exporter/snapshot.h exporter/findings.h exporter/poll_report.h exporter/granularity.h"
 
 # The first row whose pattern fits a file tells what of the project it may include, besides its own header.
 BORDERS = [
@@ -27,11 +27,13 @@ BORDERS = [
     ("exporter/judgement*",       f"{BASE} {JUDGED} exporter/memory.h exporter/rules.h exporter/known.h exporter/evaluate.h"),
     ("exporter/forecast*",        f"{BASE} {JUDGED} exporter/memory.h exporter/rules.h exporter/judgement.h"),
     ("exporter/evaluate*",        f"{BASE} {JUDGED} exporter/history.h exporter/rules.h exporter/judgement.h exporter/evaluate*"),
-    ("exporter/publish*",         f"{BASE} {JUDGED} exporter/publish*"),
+    ("exporter/granularity*",     BASE),
+    ("exporter/page_policy*",     f"{BASE} exporter/metrics.h"),
+    ("exporter/publish*",         f"{BASE} {JUDGED} exporter/page_policy.h exporter/publish*"),
     ("exporter/metrics*",         f"{BASE} {JUDGED} exporter/metrics*"),
     ("exporter/process*",         f"{BASE} exporter/snapshot.h"),
     ("exporter/measure*",         f"{BASE} {JUDGED} exporter/publish.h exporter/process.h exporter/reload_record.h exporter/metrics*"),
-    ("exporter/encode*",          f"{BASE} {JUDGED} exporter/publish.h exporter/measure.h exporter/metrics* exporter/encode*"),
+    ("exporter/encode*",          f"{BASE} {JUDGED} exporter/publish.h exporter/group_row.h exporter/measure.h exporter/metrics* exporter/encode*"),
     ("exporter/group_row*",       f"{BASE} {JUDGED} exporter/publish.h"),
     ("exporter/reason*",          f"{BASE} {JUDGED} exporter/reason.h"),
     ("exporter/json_groups*",     f"{BASE} {JUDGED} exporter/publish.h exporter/group_row.h exporter/reason.h"),
@@ -40,7 +42,7 @@ BORDERS = [
     ("exporter/web/*",            f"{BASE} exporter/web/*"),
     ("exporter/state_file*",      f"{BASE} exporter/history.h"),
     ("exporter/recorder*",        f"{BASE} exporter/snapshot.h exporter/observations.h"),
-    ("exporter/config*",          f"{BASE} collectors/collector.h exporter/rules.h exporter/config*"),
+    ("exporter/config*",          f"{BASE} collectors/collector.h exporter/rules.h exporter/granularity.h exporter/config*"),
     ("exporter/demo*",            f"{BASE} exporter/* logstore/logstore.h"),
     ("exporter/main.c",           "*"),
     ("exporter/*",                f"{BASE} exporter/*.h collectors/collector.h"),

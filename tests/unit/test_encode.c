@@ -70,7 +70,7 @@ static void publish_cluster(struct publish *publish, size_t index, const char *c
 /* The whole page as a C string, rendered in pieces of at least `wanted` bytes; free() it. */
 static char *render_as(enum page_format format, struct publish *publish, size_t wanted)
 {
-    struct page *page = page_new(publish_view(publish), &facts, format);
+    struct page *page = page_new(publish_view(publish), &facts, format, NULL);
     struct buf all = buf_make(1 << 24);
     struct buf piece = buf_make(1 << 24);
     bool more = true;
