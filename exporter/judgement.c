@@ -126,11 +126,11 @@ static void rule_stuck(struct scene *scene)
         if (walk.memory->unread_since == UNKNOWN)
             continue;
         int64_t since = later(walk.memory->unread_since, scene->memory->alive_since);
-        int64_t wait = patience(scene, walk.memory);
+        int64_t wait = patience(scene, walk.memory), cycle = position_cycle(walk.memory, scene->history);
         if (scene->now - since >= wait)
             found(scene, CONDITION_STUCK, (struct place){walk.s, walk.p}, since,
-                  INPUTS(walk.memory->unread_since, scene->memory->alive_since,
-                         position_cycle(walk.memory, scene->history), scene->now - since, wait));
+                  INPUTS(walk.memory->unread_since, scene->memory->alive_since, cycle > 0 ? cycle : UNKNOWN,
+                         scene->now - since, wait));
     }
 }
 

@@ -10,6 +10,7 @@
 #include "exporter/notify.h"
 #include "exporter/replay.h"
 #include "exporter/service.h"
+#include "exporter/status.h"
 #include "exporter/version.h"
 #include "logstore/cli/cli.h"
 
@@ -442,6 +443,8 @@ static const struct command {
     {"serve", serve_command, "watch Kafka clusters and log stores, and serve metrics"},
     {"demo", demo_command,
      "see it work: a log store in which typical failures happen, and the daemon on top"},
+    {"status", status_command, "ask a running daemon: the groups, the worst first, in plain words"},
+    {"explain", explain_command, "ask it about one group: why, since when, where, and what to do"},
     {"check", check_command, "look at configuration, connection and permissions, and say how to mend them"},
     {"replay", replay_command, "judge recorded observations"},
     {"metrics", metrics_command, "the catalogue of metrics, as text, --json or --markdown"},

@@ -140,15 +140,21 @@ static void say_data_lost(struct buf *out, const struct case_at_hand *c)
 
 static void say_retention_risk(struct buf *out, const struct case_at_hand *c)
 {
-    buf_add_text(out, "Deletion overtakes the reader of ");
+    bool reached = c->inputs[0] == 0;
+    buf_add_text(out, reached ? "Deletion has reached the reader of " : "Deletion overtakes the reader of ");
     add_where(out, c);
-    add_known_duration(out, " in about ", c->inputs[1], "");
-    buf_add_text(out, " if both go on as now");
+    if (!reached) {
+        add_known_duration(out, " in about ", c->inputs[1], "");
+        buf_add_text(out, " if both go on as now");
+    }
     if (c->at_position != NULL)
         add_known_duration(out, ": the oldest unread message is ", c->at_position->lag_ms, " old");
     if (c->topic != NULL && c->topic->config.retention_ms > 0)
         add_known_setting(out, " and retention is ", c->topic->config.retention_ms, "");
-    add_known_duration(out, "; the first unread message may be deleted in ", c->inputs[0], "");
+    if (reached)
+        buf_add_text(out, "; the first unread message may be deleted at any moment");
+    else
+        add_known_duration(out, "; the first unread message may be deleted in ", c->inputs[0], "");
     buf_add_text(out, ".");
 }
 

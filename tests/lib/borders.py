@@ -40,6 +40,9 @@ BORDERS = [
     ("exporter/html*",            f"{BASE} {JUDGED} exporter/publish.h exporter/group_row.h exporter/reason.h"),
     ("exporter/http*",            f"{BASE} exporter/json_groups.h exporter/publish.h exporter/measure.h exporter/encode.h exporter/gzip.h exporter/html.h exporter/*json.h exporter/web* exporter/http*"),
     ("exporter/web/*",            f"{BASE} exporter/web/*"),
+    ("exporter/ask*",             BASE),
+    ("exporter/terminal*",        BASE),
+    ("exporter/status*",          f"{BASE} exporter/ask.h exporter/terminal.h exporter/status*"),
     ("exporter/state_file*",      f"{BASE} exporter/history.h"),
     ("exporter/recorder*",        f"{BASE} exporter/snapshot.h exporter/observations.h"),
     ("exporter/config*",          f"{BASE} collectors/collector.h exporter/rules.h exporter/granularity.h exporter/config*"),
@@ -62,6 +65,7 @@ LIBRARIES = [
     ("jansson.h",     "exporter/config* exporter/metrics.c exporter/observations* exporter/*json* exporter/status* tests/*"),
     ("yaml.h",        "exporter/config_yaml.c tests/*"),
     ("zlib.h",        "exporter/gzip.c tests/*"),
+    ("curl/*",        "exporter/ask*"),
     ("cmocka.h",      "tests/*"),
     ("sqlite3.h",     "tests/bench/*"),
 ]

@@ -1,0 +1,137 @@
+"""`tidemark status` and `tidemark explain`, which ask a daemon."""
+
+import json
+import os
+import pty
+import subprocess
+
+import pytest
+
+import processes
+from daemon import PROGRAM, Daemon, run
+from store import Store
+
+HOSTILE = "x\x1b[2J\n\u202eä/%"
+SHOWN = "x\\x1b[2J\\x0a\\u{202e}ä/%"
+STOPPED = ("--rule", "stopped_after=1s")
+
+
+@pytest.fixture
+def store(tmp_path):
+    """One group without members has read all 10 messages, another 7 of them."""
+    store = Store(tmp_path / "store")
+    store.create("orders")
+    store.append("orders", 10)
+    store.commit("billing", "orders", 10)
+    return store
+
+
+def status(daemon, *arguments):
+    code, output, errors = run("status", "--url", daemon.url, *arguments)
+    assert not errors, errors
+    return code, output.decode()
+
+
+def explain(daemon, *arguments):
+    code, output, errors = run("explain", "--url", daemon.url, *arguments)
+    return code, output.decode(), errors
+
+
+def stopped(daemon):
+    """Waits until a group is named as stopped."""
+    processes.wait_until(lambda: "Nobody reads" in status(daemon)[1], what="a group that stopped")
+
+
+def test_all_is_well(store):
+    with Daemon("--logstore", store.folder) as daemon:
+        processes.wait_until(lambda: "billing" in status(daemon)[1], what="the group")
+        code, output = status(daemon)
+        assert code == 0
+        assert output.splitlines()[0].split()[:2] == ["VERDICT", "GROUP"]
+        assert "1 group" in output.splitlines()[-1]
+        code, output, _ = explain(daemon, "billing")
+        assert code == 0 and "Nothing is the matter" in output
+
+
+def test_what_is_critical_comes_first_with_its_reason_and_exit_code(store):
+    store.commit("slow", "orders", 7)
+    with Daemon("--logstore", store.folder, *STOPPED) as daemon:
+        stopped(daemon)
+        code, output = status(daemon)
+        assert code == 2
+        lines = output.splitlines()
+        assert lines[1].split()[:2] == ["stopped", "slow"] and "3 messages wait" in lines[2]
+        code, output, _ = explain(daemon, "slow")
+        assert code == 2
+        for part in ("stopped since", "without_progress", "(limit)", "Start its consumers", "stopped began", "committed"):
+            assert part in output, part
+        assert json.loads(status(daemon, "--json")[1])["groups"][0]["verdict"] == "stopped"
+
+
+def test_a_hostile_name_has_no_power_over_the_terminal(store):
+    """A group's name clears the screen, breaks lines and turns the text around; what is shown of it can be given
+    to explain."""
+    store.commit(HOSTILE, "orders", 7)
+    with Daemon("--logstore", store.folder, *STOPPED) as daemon:
+        stopped(daemon)
+        _, table = status(daemon)
+        for name in (HOSTILE, SHOWN):
+            code, output, errors = explain(daemon, "--", name)
+            assert code == 2, errors
+            assert SHOWN in output
+            for text in (table, output):
+                assert not set(text) & {"\x1b", "\r", "\u202e", "\x07"}
+                assert SHOWN in text
+        assert "\x1b" not in explain(daemon, "\x1bnobody")[2]
+
+
+def on_terminal(*arguments, columns, environment=()):
+    """What the program writes to a terminal of that width."""
+    ours, theirs = pty.openpty()
+    subprocess.run(["stty", "cols", str(columns)], stdin=theirs, check=True, timeout=10)
+    variables = {**os.environ, "TERM": "xterm", **dict(environment)}
+    variables.pop("COLUMNS", None)
+    process = processes.start([PROGRAM, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=variables)
+    os.close(theirs)
+    output = b""
+    try:
+        while piece := os.read(ours, 65536):
+            output += piece
+    except OSError:  # the terminal has been closed at its other end
+        pass
+    os.close(ours)
+    return process.wait(60), output.decode()
+
+
+@pytest.mark.parametrize("columns", [60, 100])
+def test_lines_fit_the_terminal_and_colours_stay_on_it(store, columns):
+    store.commit("a-group-with-quite-a-long-name-" * 3, "orders", 7)
+    with Daemon("--logstore", f"quite-a-long-name-of-a-cluster={store.folder}", *STOPPED) as daemon:
+        stopped(daemon)
+        code, output = on_terminal("status", "--url", daemon.url, columns=columns, environment={"NO_COLOR": "1"})
+        assert code == 2 and "\x1b" not in output
+        assert max(len(line) for line in output.splitlines()) <= columns
+        assert "…" in output
+        _, coloured = on_terminal("status", "--url", daemon.url, columns=columns)
+        assert "\x1b[31m" in coloured
+        assert "\x1b" not in status(daemon)[1]
+
+
+def test_what_is_not_known_has_an_exit_code_of_its_own(store):
+    with Daemon("--logstore", store.folder) as daemon:
+        processes.wait_until(lambda: "billing" in status(daemon)[1], what="the group")
+        code, _, errors = explain(daemon, "nobody")
+        assert code == 3 and "nobody" in errors
+        gone = daemon.url
+    for arguments in (("status", "--url", gone), ("explain", "billing", "--url", gone), ("status", "--frobnicate")):
+        code, output, errors = run(*arguments)
+        assert (code, output) == (3, b""), arguments
+        assert len(errors.splitlines()) == 1
+
+
+def test_a_source_that_is_down_is_named(store, tmp_path):
+    with Daemon("--logstore", store.folder, "--kafka", "far=127.0.0.1:1", "--timeout", "500ms") as daemon:
+        processes.wait_until(lambda: "can't be reached" in status(daemon)[1], what="the source that is down")
+        code, output = status(daemon)
+        assert code == 3 and "far can't be reached" in output and "billing" in output
+        assert status(daemon, "--cluster", "default")[0] == 0
