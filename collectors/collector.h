@@ -33,7 +33,7 @@ struct source_config {
     int64_t poll_interval_ms;
     int64_t timeout_ms; /* for each request to the source */
     enum granularity granularity;
-    char *written;      /* owned; all that a file says of it, in one form; NULL: nothing but the above */
+    char *written; /* owned; all that a file says of it, in one form; NULL: nothing but the above */
 };
 
 struct collector; /* what a kind of source keeps between polls */

@@ -17,6 +17,9 @@ struct http_config {
     const struct program_facts *program;
     /* Reads the configuration once more; called from the server's threads. NULL: nobody may ask for it. */
     bool (*reload)(void *context, struct error *error);
+    /* Appends the configuration in force, without its secrets, as JSON; called likewise. Never NULL where
+     * anybody asks for /api/v1/config. */
+    void (*describe)(void *context, struct buf *out);
     void *context;
 };
 

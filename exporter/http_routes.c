@@ -14,7 +14,12 @@ static const struct route {
     {"/", METHOD_GET, answer_screen},
     {"/metrics", METHOD_GET, answer_metrics},
     {"/healthz", METHOD_GET, answer_health},
+    {"/readyz", METHOD_GET, answer_ready},
     {"/-/reload", METHOD_POST, answer_reload},
+    {"/api/v1/clusters", METHOD_GET, answer_clusters},
+    {"/api/v1/topics", METHOD_GET, answer_topics},
+    {"/api/v1/events", METHOD_GET, answer_events},
+    {"/api/v1/config", METHOD_GET, answer_config},
     {"/api/v1/groups", METHOD_GET, answer_groups},
     {"/api/v1/groups/", METHOD_GET, answer_group},
 };
@@ -54,5 +59,6 @@ enum MHD_Result route_request(struct request *request, const char *method)
         return routes[i].answer(request);
     }
     return answer_text(request, MHD_HTTP_NOT_FOUND,
-                       "nothing here: try / for people, /metrics for Prometheus, /healthz\n");
+                       "nothing here: try / for people, /metrics for Prometheus, /healthz and /readyz, and "
+                       "/api/v1/clusters, groups, topics, events or config for programs\n");
 }

@@ -19,6 +19,13 @@ answer_request answer_group;
 /* http_pages.c */
 answer_request answer_screen;
 answer_request answer_health;
+answer_request answer_ready;
+
+/* http_lists.c */
+answer_request answer_clusters;
+answer_request answer_topics;
+answer_request answer_events;
+answer_request answer_config;
 
 /* http_reload.c */
 answer_request answer_reload;

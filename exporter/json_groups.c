@@ -1,45 +1,13 @@
 #include "exporter/json_groups.h"
 
-#include "exporter/base/json_writer.h"
 #include "exporter/base/utf8.h"
 #include "exporter/group_row.h"
+#include "exporter/json_value.h"
 #include "exporter/reason.h"
 
 #include <stdlib.h>
 
 enum { TEXT_LIMIT = 1 << 20, PLACES_LIMIT = 1000 };
-
-/* --- values that may be unknown ------------------------------------------------------------------------ */
-
-static void add_int(struct json_writer *json, const char *key, int64_t value)
-{
-    if (value == UNKNOWN)
-        return;
-    json_put_key(json, key);
-    json_put_int(json, value);
-}
-
-static void add_seconds(struct json_writer *json, const char *key, int64_t ms)
-{
-    if (ms == UNKNOWN || ms == NO_RECORD)
-        return;
-    json_put_key(json, key);
-    json_put_seconds(json, ms);
-}
-
-static void add_text(struct json_writer *json, const char *key, const char *text)
-{
-    if (text == NULL)
-        return;
-    json_put_key(json, key);
-    json_put_text(json, text);
-}
-
-static void add_str(struct json_writer *json, const char *key, struct str text)
-{
-    json_put_key(json, key);
-    json_put_str(json, text);
-}
 
 /* --- conditions ---------------------------------------------------------------------------------------- */
 
@@ -50,7 +18,7 @@ static void add_words(struct json_writer *json, const char *key, const struct re
 {
     struct buf words = buf_make(TEXT_LIMIT);
     add(&words, reason, finding);
-    add_str(json, key, buf_str(&words));
+    json_add_str(json, key, buf_str(&words));
     json->out->failed |= words.failed;
     buf_free(&words);
 }
@@ -67,16 +35,16 @@ static void add_inputs(struct json_writer *json, const struct finding *finding)
         struct buf shown = buf_make(TEXT_LIMIT);
         reason_add_input(&shown, input, value);
         json_put_open(json, '{');
-        add_text(json, "name", input.name);
+        json_add_text(json, "name", input.name);
         if (input.kind == INPUT_TIME || input.kind == INPUT_DURATION)
-            add_seconds(json, input.kind == INPUT_TIME ? "time" : "seconds", value);
+            json_add_seconds(json, input.kind == INPUT_TIME ? "time" : "seconds", value);
         else
-            add_int(json, "count", value);
+            json_add_int(json, "count", value);
         if (input.limit) {
             json_put_key(json, "limit");
             json_put_bool(json, true);
         }
-        add_str(json, "text", buf_str(&shown));
+        json_add_str(json, "text", buf_str(&shown));
         json_put_close(json, '}');
         json->out->failed |= shown.failed;
         buf_free(&shown);
@@ -88,23 +56,24 @@ static void add_place(struct json_writer *json, const struct snapshot *snapshot,
                       const struct finding *finding)
 {
     if (finding->subscription != NO_INDEX)
-        add_str(json, "topic", snapshot->topics[snapshot->subscriptions[finding->subscription].topic].name);
+        json_add_str(json, "topic",
+                     snapshot->topics[snapshot->subscriptions[finding->subscription].topic].name);
     if (finding->position != NO_INDEX)
-        add_int(json, "partition",
-                snapshot->partitions[snapshot->positions[finding->position].partition].number);
+        json_add_int(json, "partition",
+                     snapshot->partitions[snapshot->positions[finding->position].partition].number);
 }
 
 static void add_condition(struct json_writer *json, const struct reason *reason,
                           const struct finding *finding, bool all)
 {
     json_put_open(json, '{');
-    add_text(json, "condition", condition_name(finding->condition));
-    add_text(json, "grade", grade_name(condition_grade(finding->condition)));
-    add_seconds(json, "since", finding->since);
+    json_add_text(json, "condition", condition_name(finding->condition));
+    json_add_text(json, "grade", grade_name(condition_grade(finding->condition)));
+    json_add_seconds(json, "since", finding->since);
     add_place(json, reason->snapshot, finding);
     add_words(json, "reason", reason, finding, reason_add_sentence);
     if (all) {
-        add_text(json, "rule", reason_rule(finding->condition));
+        json_add_text(json, "rule", reason_rule(finding->condition));
         add_inputs(json, finding);
         add_words(json, "advice", reason, finding, reason_add_advice);
     }
@@ -125,24 +94,24 @@ static void add_conditions(struct json_writer *json, const struct group_row *row
         shown |= 1u << finding->condition;
     }
     json_put_close(json, ']');
-    add_int(json, "places", row->findings->wheres);
+    json_add_int(json, "places", row->findings->wheres);
 }
 
 /* --- a group in a row ---------------------------------------------------------------------------------- */
 
 static void add_numbers(struct json_writer *json, const struct subscription_findings *numbers)
 {
-    add_int(json, "lag", numbers->lag_sum);
-    add_seconds(json, "lag_seconds", numbers->lag_ms_max);
-    add_seconds(json, "catchup_seconds", numbers->catchup_ms);
-    add_seconds(json, "retention_headroom_seconds", numbers->headroom_ms);
-    add_seconds(json, "retention_overtake_seconds", numbers->overtake_ms);
-    add_int(json, "compaction_exposed", numbers->compaction_exposed);
-    add_int(json, "uncommitted_partitions", numbers->uncommitted);
-    add_seconds(json, "last_progress", numbers->last_progress);
-    add_int(json, "lost", numbers->lost_total);
-    add_int(json, "skipped", numbers->skipped_total);
-    add_int(json, "rewound", numbers->rewound_total);
+    json_add_int(json, "lag", numbers->lag_sum);
+    json_add_seconds(json, "lag_seconds", numbers->lag_ms_max);
+    json_add_seconds(json, "catchup_seconds", numbers->catchup_ms);
+    json_add_seconds(json, "retention_headroom_seconds", numbers->headroom_ms);
+    json_add_seconds(json, "retention_overtake_seconds", numbers->overtake_ms);
+    json_add_int(json, "compaction_exposed", numbers->compaction_exposed);
+    json_add_int(json, "uncommitted_partitions", numbers->uncommitted);
+    json_add_seconds(json, "last_progress", numbers->last_progress);
+    json_add_int(json, "lost", numbers->lost_total);
+    json_add_int(json, "skipped", numbers->skipped_total);
+    json_add_int(json, "rewound", numbers->rewound_total);
 }
 
 static void add_rates(struct json_writer *json, bool known, const struct chart_rates *rates)
@@ -157,17 +126,17 @@ static void add_rates(struct json_writer *json, bool known, const struct chart_r
 
 static void add_row(struct json_writer *json, const struct group_row *row, bool all)
 {
-    add_text(json, "cluster", row->source->status.cluster);
-    add_str(json, "group", row->group->name);
-    add_text(json, "verdict", group_verdict(row->findings));
-    add_text(json, "grade", row->findings->unknown ? "unknown" : grade_name(group_row_grade(row)));
+    json_add_text(json, "cluster", row->source->status.cluster);
+    json_add_str(json, "group", row->group->name);
+    json_add_text(json, "verdict", group_verdict(row->findings));
+    json_add_text(json, "grade", row->findings->unknown ? "unknown" : grade_name(group_row_grade(row)));
     if (row->group->state != GROUP_STATE_UNKNOWN)
-        add_text(json, "state", group_state_name(row->group->state));
-    add_int(json, "members", row->group->members);
-    add_int(json, "idle_members", row->group->idle_members);
+        json_add_text(json, "state", group_state_name(row->group->state));
+    json_add_int(json, "members", row->group->members);
+    json_add_int(json, "idle_members", row->group->idle_members);
     add_numbers(json, &row->total);
     add_rates(json, row->rates_known, &row->rates);
-    add_int(json, "rebalances", row->findings->rebalances_total);
+    json_add_int(json, "rebalances", row->findings->rebalances_total);
     add_conditions(json, row, all);
 }
 
@@ -175,16 +144,16 @@ static void add_source(struct json_writer *json, const struct source_view *sourc
 {
     const struct source_status *status = &source->status;
     json_put_open(json, '{');
-    add_text(json, "cluster", status->cluster);
-    add_text(json, "kind", status->kind);
+    json_add_text(json, "cluster", status->cluster);
+    json_add_text(json, "kind", status->kind);
     json_put_key(json, "polled");
     json_put_bool(json, status->polled);
     json_put_key(json, "up");
     json_put_bool(json, status->up);
     json_put_key(json, "shown");
     json_put_bool(json, source->snapshot != NULL);
-    add_seconds(json, "last_success", status->last_success);
-    add_seconds(json, "poll_interval_seconds", status->poll_interval_ms);
+    json_add_seconds(json, "last_success", status->last_success);
+    json_add_seconds(json, "poll_interval_seconds", status->poll_interval_ms);
     json_put_close(json, '}');
 }
 
@@ -192,7 +161,7 @@ void json_add_groups(struct buf *out, const struct view *view, int64_t now)
 {
     struct json_writer json = {.out = out};
     json_put_open(&json, '{');
-    add_seconds(&json, "t", now);
+    json_add_seconds(&json, "t", now);
     json_put_key(&json, "sources");
     json_put_open(&json, '[');
     for (size_t i = 0; i < view->source_count; i++)
@@ -276,15 +245,15 @@ static void add_partition(struct json_writer *json, const struct snap_partition 
                           const struct snap_position *position, const struct position_findings *findings)
 {
     json_put_open(json, '{');
-    add_int(json, "partition", partition->number);
-    add_int(json, "start", partition->start);
-    add_int(json, "end", partition->end);
-    add_int(json, "last_stable", partition->last_stable);
-    add_int(json, "committed", position->committed);
-    add_int(json, "lag", findings->lag);
-    add_seconds(json, "lag_seconds", findings->lag_ms);
-    add_seconds(json, "next_ts", position->next_ts);
-    add_seconds(json, "commit_ts", position->commit_ts);
+    json_add_int(json, "partition", partition->number);
+    json_add_int(json, "start", partition->start);
+    json_add_int(json, "end", partition->end);
+    json_add_int(json, "last_stable", partition->last_stable);
+    json_add_int(json, "committed", position->committed);
+    json_add_int(json, "lag", findings->lag);
+    json_add_seconds(json, "lag_seconds", findings->lag_ms);
+    json_add_seconds(json, "next_ts", position->next_ts);
+    json_add_seconds(json, "commit_ts", position->commit_ts);
     json_put_close(json, '}');
 }
 
@@ -296,13 +265,13 @@ static void add_topic(struct json_writer *json, const struct group_row *row, uin
     const struct subscription_findings *findings = &row->source->findings->subscriptions[s];
     struct chart_rates rates;
     json_put_open(json, '{');
-    add_str(json, "topic", topic->name);
-    add_int(json, "partition_count", topic->partitions);
-    add_seconds(json, "retention_seconds",
-                topic->config.retention_ms > 0 ? topic->config.retention_ms : UNKNOWN);
-    add_int(json, "retention_bytes",
-            topic->config.retention_bytes > 0 ? topic->config.retention_bytes : UNKNOWN);
-    add_text(json, "cleanup_policy", cleanup_policy_name(topic->config.cleanup_policy));
+    json_add_str(json, "topic", topic->name);
+    json_add_int(json, "partition_count", topic->partitions);
+    json_add_seconds(json, "retention_seconds",
+                     topic->config.retention_ms > 0 ? topic->config.retention_ms : UNKNOWN);
+    json_add_int(json, "retention_bytes",
+                 topic->config.retention_bytes > 0 ? topic->config.retention_bytes : UNKNOWN);
+    json_add_text(json, "cleanup_policy", cleanup_policy_name(topic->config.cleanup_policy));
     add_numbers(json, findings);
     add_rates(json, chart_rates(findings->chart, &rates), &rates);
     add_history(json, findings->chart);
@@ -317,36 +286,15 @@ static void add_topic(struct json_writer *json, const struct group_row *row, uin
 
 /* --- events -------------------------------------------------------------------------------------------- */
 
-static void add_event(struct json_writer *json, const struct event *event, struct str topic)
-{
-    struct buf words = buf_make(TEXT_LIMIT);
-    reason_add_event(&words, event, topic);
-    json_put_open(json, '{');
-    add_seconds(json, "time", event->time);
-    if (event->until != event->time)
-        add_seconds(json, "until", event->until);
-    add_text(json, "event", event_name((enum event_kind)event->kind));
-    if (event->condition >= 0)
-        add_text(json, "condition", condition_name((enum condition)event->condition));
-    if (topic.bytes != NULL)
-        add_str(json, "topic", topic);
-    if (event->partition != NO_INDEX)
-        add_int(json, "partition", event->partition);
-    add_int(json, "from", event->from);
-    add_int(json, "to", event->to);
-    add_int(json, "count", event->count);
-    add_str(json, "text", buf_str(&words));
-    json_put_close(json, '}');
-    json->out->failed |= words.failed;
-    buf_free(&words);
-}
-
 static void add_events(struct json_writer *json, const struct event_list *events)
 {
     json_put_key(json, "events");
     json_put_open(json, '[');
-    for (uint32_t i = 0; events != NULL && i < events->count; i++)
-        add_event(json, &events->events[i], events->topics[i]);
+    for (uint32_t i = 0; events != NULL && i < events->count; i++) {
+        json_put_open(json, '{');
+        json_add_event(json, &events->events[i], events->topics[i]);
+        json_put_close(json, '}');
+    }
     json_put_close(json, ']');
 }
 
@@ -355,17 +303,17 @@ static void add_events(struct json_writer *json, const struct event_list *events
 static void add_details(struct json_writer *json, const struct group_row *row)
 {
     const struct snap_group *group = row->group;
-    add_seconds(json, "seen", row->source->snapshot->time);
-    add_int(json, "generation", group->generation);
-    add_int(json, "static_members", group->static_members);
-    add_seconds(json, "session_timeout_seconds", group->session_timeout_ms);
-    add_seconds(json, "rebalance_timeout_seconds", group->rebalance_timeout_ms);
-    add_seconds(json, "empty_since", group->empty_since);
-    add_seconds(json, "offsets_expire", row->findings->offsets_expire);
-    add_seconds(json, "objective_seconds", row->findings->objective_ms);
-    add_seconds(json, "slo_good_seconds", row->findings->slo_good_ms);
-    add_seconds(json, "slo_seconds", row->findings->slo_ms);
-    add_seconds(json, "rebalancing_seconds", row->findings->rebalancing_ms_total);
+    json_add_seconds(json, "seen", row->source->snapshot->time);
+    json_add_int(json, "generation", group->generation);
+    json_add_int(json, "static_members", group->static_members);
+    json_add_seconds(json, "session_timeout_seconds", group->session_timeout_ms);
+    json_add_seconds(json, "rebalance_timeout_seconds", group->rebalance_timeout_ms);
+    json_add_seconds(json, "empty_since", group->empty_since);
+    json_add_seconds(json, "offsets_expire", row->findings->offsets_expire);
+    json_add_seconds(json, "objective_seconds", row->findings->objective_ms);
+    json_add_seconds(json, "slo_good_seconds", row->findings->slo_good_ms);
+    json_add_seconds(json, "slo_seconds", row->findings->slo_ms);
+    json_add_seconds(json, "rebalancing_seconds", row->findings->rebalancing_ms_total);
     json_put_key(json, "topics");
     json_put_open(json, '[');
     for (uint32_t i = 0; i < group->subscriptions; i++)
@@ -405,7 +353,7 @@ bool json_add_group(struct buf *out, const struct view *view, int64_t now, struc
         struct group_row row = group_row(source, (uint32_t)found);
         struct json_writer json = {.out = out};
         json_put_open(&json, '{');
-        add_seconds(&json, "t", now);
+        json_add_seconds(&json, "t", now);
         add_row(&json, &row, true);
         add_details(&json, &row);
         json_put_close(&json, '}');

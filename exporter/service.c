@@ -3,6 +3,7 @@
 #include "exporter/base/clock.h"
 #include "exporter/base/log.h"
 #include "exporter/base/mem.h"
+#include "exporter/config_json.h"
 #include "exporter/encode.h"
 #include "exporter/http.h"
 #include "exporter/notify.h"
@@ -17,6 +18,8 @@
 struct service {
     const struct service_environment *environment;
     struct shared_config *started; /* what it was started with: for what a reload doesn't change */
+    struct shared_config *current; /* the one in force */
+    pthread_mutex_t current_lock;
     struct program_facts program;
     struct publish *publish;
     struct sources *sources;
@@ -34,14 +37,33 @@ static void free_service(struct service **service)
     sources_free(&s->sources);
     publish_free(&s->publish);
     shared_config_release(&s->started);
+    shared_config_release(&s->current);
+    pthread_mutex_destroy(&s->current_lock);
     pthread_mutex_destroy(&s->reloading);
     free(s);
     *service = NULL;
 }
 
-static void set_page_policy(struct service *service, const struct config *config)
+/* The sources are configured: what else depends on the configuration. */
+static void put_in_force(struct service *service, struct shared_config *shared)
 {
+    const struct config *config = &shared->config;
     publish_set_policy(service->publish, page_policy_new(&config->metrics, config->max_series));
+    pthread_mutex_lock(&service->current_lock);
+    struct shared_config *before = service->current;
+    service->current = shared_config_hold(shared);
+    pthread_mutex_unlock(&service->current_lock);
+    shared_config_release(&before);
+}
+
+static void describe_for_http(void *context, struct buf *out)
+{
+    struct service *service = context;
+    pthread_mutex_lock(&service->current_lock);
+    struct shared_config *shared = shared_config_hold(service->current);
+    pthread_mutex_unlock(&service->current_lock);
+    config_json_add(out, &shared->config);
+    shared_config_release(&shared);
 }
 
 struct service *service_new(struct shared_config *shared, const struct service_environment *environment,
@@ -58,11 +80,12 @@ struct service *service_new(struct shared_config *shared, const struct service_e
     };
     atomic_init(&service->reloads.failed, false);
     atomic_init(&service->reloads.last_success, clock_wall_ms());
+    pthread_mutex_init(&service->current_lock, NULL);
     pthread_mutex_init(&service->reloading, NULL); /* can't fail with default attributes on Linux */
     service->publish = publish_new(NULL, 0);
     service->sources = sources_new(environment->kinds, service->publish);
     if (sources_configure(service->sources, shared, error))
-        set_page_policy(service, &shared->config);
+        put_in_force(service, shared);
     else
         free_service(&service);
     return service;
@@ -81,6 +104,7 @@ bool service_start(struct service *service, uint16_t port, struct error *error)
         .port = port,
         .program = &service->program,
         .reload = config->lifecycle ? reload_for_http : NULL,
+        .describe = describe_for_http,
         .context = service,
     };
     service->http = http_start(&http, service->publish, error);
@@ -112,7 +136,7 @@ static bool reload(struct service *service, struct error *error)
     struct shared_config *shared = shared_config_new(&config);
     done = done && sources_configure(service->sources, shared, error);
     if (done) {
-        set_page_policy(service, &shared->config);
+        put_in_force(service, shared);
         log_set_format(shared->config.log_format);
         log_set_level(shared->config.log_level);
         warn_of_restart(&service->started->config, &shared->config);
