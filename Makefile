@@ -34,7 +34,7 @@ endif
 
 # --- packages (Debian) -------------------------------------------------------------------------------------
 
-PACKAGES_BUILD := gcc libc6-dev pkg-config librdkafka-dev libmicrohttpd-dev libjansson-dev libcurl4-gnutls-dev libyaml-dev zlib1g-dev
+PACKAGES_BUILD := gcc libc6-dev pkg-config librdkafka-dev libmicrohttpd-dev libjansson-dev libcurl4-gnutls-dev libyaml-dev libgnutls28-dev libcrypt-dev zlib1g-dev
 PACKAGES_CHECK := libsqlite3-dev clang clang-format clang-tidy cppcheck shellcheck
 PACKAGES_STACK := prometheus prometheus-alertmanager python3
 PACKAGES_TEST  := libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-prometheus-client python3-confluent-kafka \
@@ -82,12 +82,12 @@ UNIT_PROGRAMS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/unit/%,$(UNIT))
 SCENARIO_PROGRAMS := $(patsubst tests/scenarios/%.c,$(BUILD)/tests/scenarios/%,$(SCENARIOS))
 BENCH_PROGRAMS := $(patsubst tests/bench/%.c,$(BUILD)/tests/bench/%,$(BENCHES))
 
-LIBRARIES  = rdkafka libmicrohttpd jansson libcurl yaml-0.1 zlib
+LIBRARIES  = rdkafka libmicrohttpd jansson libcurl yaml-0.1 gnutls zlib
 WARNINGS  := -Wall -Wextra -Wpedantic -Wshadow -Wconversion $(if $(WERROR),-Werror)
 SANITIZERS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 COMPILE    = $(CC) -std=c11 -D_GNU_SOURCE -I. -I$(BUILD)/gen $(WARNINGS) $(SANITIZERS) -pthread -fPIC $(CFLAGS)
 LINK       = $(CC) $(SANITIZERS) -pthread $(CFLAGS) $(LDFLAGS)
-LIBS       = $(shell pkg-config --libs $(LIBRARIES)) -lm
+LIBS       = $(shell pkg-config --libs $(LIBRARIES)) -lcrypt -lm
 
 # --- building ----------------------------------------------------------------------------------------------
 

@@ -52,6 +52,7 @@ void config_free(struct config *config)
     name_filter_free(&config->metrics);
     free(config->host);
     free(config->cluster_label);
+    free(config->web_config_file);
     free(config->state_dir);
     free(config->record);
     *config = (struct config){0};
@@ -310,6 +311,16 @@ static bool set_by_key(struct config *config, const char *flag, const char *valu
     return done;
 }
 
+static bool set_web_config_file(struct config *config, const char *value, struct error *error)
+{
+    if (*value == '\0') {
+        error_set(error, ERROR_USAGE, "the name of the file is empty");
+        return false;
+    }
+    replace_text(&config->web_config_file, str_of(value));
+    return true;
+}
+
 bool config_set_flag(struct config *config, const char *flag, const char *value, struct error *error)
 {
     if (strcmp(flag, "config") == 0)
@@ -323,6 +334,8 @@ bool config_set_flag(struct config *config, const char *flag, const char *value,
         done = name_filter_add(&config->metrics, FILTER_EXCLUDE, value, error);
     else if (strcmp(flag, "rule") == 0)
         done = set_rule_flag(config, value, error);
+    else if (strcmp(flag, "web.config.file") == 0)
+        done = set_web_config_file(config, value, error);
     else
         done = set_by_key(config, flag, value, error);
     if (!done)

@@ -20,6 +20,7 @@ struct config {
     char *record;        /* owned; file that observations are appended to; "": none */
     enum log_format log_format;
     enum log_level log_level;
+    char *web_config_file;        /* owned; NULL: no TLS, no passwords */
     bool lifecycle;               /* POST /-/reload is answered */
     struct name_filter metrics;   /* the families that are shown */
     int64_t max_series;           /* on a page; 0: no limit */

@@ -1,11 +1,14 @@
 #include "exporter/http.h"
 
+#include "exporter/base/clock.h"
 #include "exporter/base/mem.h"
+#include "exporter/http_answer.h"
 #include "exporter/http_connections.h"
 #include "exporter/http_listen.h"
 #include "exporter/http_packed.h"
 #include "exporter/http_routes.h"
 #include "exporter/http_server.h"
+#include "exporter/http_web.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -15,6 +18,8 @@ enum {
     /* The library would stop accepting; http_connections.h makes room long before. */
     HARD_CONNECTION_LIMIT = 4 * CONNECTIONS_MOST,
     CONNECTIONS_PER_ADDRESS = 256,
+    FINISH_US = 1000 * 1000, /* for answers that are under way at the end */
+    LOOK_US = 2000,
     /* The header of a request has to fit, and a chunk of a page. It is touched only as far as it is used. */
     CONNECTION_MEMORY = HTTP_PIECE + 16 * 1024,
 };
@@ -28,6 +33,7 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
      * body: it is read and dropped. */
     if (*state == NULL) {
         *state = MEM_NEW(struct exchange);
+        atomic_fetch_add(&((struct http *)context)->answering, 1);
         connections_begin_answer(((struct http *)context)->connections, connection);
         return MHD_YES;
     }
@@ -35,8 +41,10 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
         *upload_size = 0;
         return MHD_YES;
     }
-    struct request request = {.http = context, .connection = connection, .exchange = *state, .path = path};
-    return route_request(&request, method);
+    struct http *http = context;
+    struct request request = {.http = http, .connection = connection, .exchange = *state, .path = path};
+    return web_admits(http->web, connection) ? route_request(&request, method)
+                                             : answer_unauthorized(&request);
 }
 
 static void end_exchange(void *context, struct MHD_Connection *connection, void **state,
@@ -44,20 +52,28 @@ static void end_exchange(void *context, struct MHD_Connection *connection, void 
 {
     (void)reason;
     connections_end_answer(((struct http *)context)->connections, connection);
+    atomic_fetch_sub(&((struct http *)context)->answering, 1);
     free(*state);
     *state = NULL;
 }
 
 static struct MHD_Daemon *start_daemon(struct http *http, int fd)
 {
-    return MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL, answer,
-                            http, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
-                            (unsigned)THREADS, MHD_OPTION_NOTIFY_COMPLETED, end_exchange, http,
-                            MHD_OPTION_NOTIFY_CONNECTION, connections_notify, http->connections,
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTIONS_IDLE_SECONDS,
-                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)HARD_CONNECTION_LIMIT,
-                            MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_PER_ADDRESS,
-                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME;
+    struct MHD_OptionItem protection[] = {
+        {MHD_OPTION_HTTPS_CERT_CALLBACK2, 0, (void *)(uintptr_t)web_choose_certificate},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)web_priorities(http->web)},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    bool tls = web_has_tls(http->web);
+    return MHD_start_daemon(
+        flags | (tls ? MHD_USE_TLS : 0), 0, NULL, NULL, answer, http, MHD_OPTION_ARRAY,
+        tls ? protection : &protection[2], MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
+        (unsigned)THREADS, MHD_OPTION_NOTIFY_COMPLETED, end_exchange, http, MHD_OPTION_NOTIFY_CONNECTION,
+        connections_notify, http->connections, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)CONNECTIONS_IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HARD_CONNECTION_LIMIT,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_PER_ADDRESS,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
 }
 
 struct http *http_start(const struct http_config *config, struct publish *publish, struct error *error)
@@ -68,7 +84,9 @@ struct http *http_start(const struct http_config *config, struct publish *publis
     struct http *http = MEM_NEW(struct http);
     http->config = *config;
     http->publish = publish;
-    http->connections = connections_start(error);
+    http->web = web_start(config->web_config_file, error);
+    if (http->web != NULL)
+        http->connections = connections_start(error);
     if (http->connections != NULL)
         http->packed = packed_start(http, error);
     if (http->packed != NULL && http_listen_port(fd, &http->port))
@@ -82,9 +100,26 @@ struct http *http_start(const struct http_config *config, struct publish *publis
     return http;
 }
 
+bool http_reload(struct http *http, struct error *error)
+{
+    return web_reload(http->web, error);
+}
+
 uint16_t http_port(const struct http *http)
 {
     return http->port;
+}
+
+/* Takes no further connection, and lets the answers under way end if they do so soon. */
+static void end_daemon(struct http *http)
+{
+    int fd = MHD_quiesce_daemon(http->daemon);
+    int64_t until = clock_monotonic_us() + FINISH_US;
+    while (atomic_load(&http->answering) > 0 && clock_monotonic_us() < until)
+        usleep(LOOK_US);
+    MHD_stop_daemon(http->daemon);
+    if (fd >= 0)
+        close(fd);
 }
 
 void http_stop(struct http **http)
@@ -94,9 +129,10 @@ void http_stop(struct http **http)
     if ((*http)->packed != NULL)
         packed_stop((*http)->packed);
     if ((*http)->daemon != NULL)
-        MHD_stop_daemon((*http)->daemon); /* closes the socket, too */
+        end_daemon(*http);
     packed_free(&(*http)->packed);
     connections_stop(&(*http)->connections);
+    web_stop(&(*http)->web);
     free(*http);
     *http = NULL;
 }

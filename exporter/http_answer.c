@@ -1,5 +1,7 @@
 #include "exporter/http_answer.h"
 
+#include "exporter/http_web.h"
+
 #include <string.h>
 
 /* What every answer has: nobody may guess another type, show it in a frame, or keep it. */
@@ -26,13 +28,13 @@ static bool add_headers(struct MHD_Response *response, const struct header *head
     return added;
 }
 
-bool answer_add_headers(struct MHD_Response *response, const char *type)
+bool answer_add_headers(const struct http *http, struct MHD_Response *response, const char *type)
 {
     bool added = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type) == MHD_YES &&
                  add_headers(response, common_headers, sizeof common_headers / sizeof *common_headers);
     if (strcmp(type, TYPE_HTML) == 0)
         added = added && add_headers(response, html_headers, sizeof html_headers / sizeof *html_headers);
-    return added;
+    return added && web_add_headers(http->web, response);
 }
 
 enum MHD_Result answer_response(const struct request *request, unsigned status, const char *type,
@@ -40,7 +42,7 @@ enum MHD_Result answer_response(const struct request *request, unsigned status, 
 {
     if (response == NULL)
         return MHD_NO;
-    enum MHD_Result result = answer_add_headers(response, type)
+    enum MHD_Result result = answer_add_headers(request->http, response, type)
                                  ? MHD_queue_response(request->connection, status, response)
                                  : MHD_NO;
     MHD_destroy_response(response);
@@ -65,6 +67,18 @@ enum MHD_Result answer_text_allowing(const struct request *request, const char *
         return MHD_NO;
     }
     return answer_response(request, MHD_HTTP_METHOD_NOT_ALLOWED, TYPE_TEXT, response);
+}
+
+enum MHD_Result answer_unauthorized(const struct request *request)
+{
+    struct MHD_Response *response = text_response("a name and a password are wanted\n");
+    if (response != NULL &&
+        MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE,
+                                "Basic realm=\"tidemark\", charset=\"UTF-8\"") != MHD_YES) {
+        MHD_destroy_response(response);
+        return MHD_NO;
+    }
+    return answer_response(request, MHD_HTTP_UNAUTHORIZED, TYPE_TEXT, response);
 }
 
 enum MHD_Result answer_buf(const struct request *request, unsigned status, const char *type, struct buf *buf)

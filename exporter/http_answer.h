@@ -15,7 +15,7 @@ enum { ANSWER_LIMIT = 64 * 1024 * 1024 }; /* bytes of an answer that is made in 
 #define TYPE_JSON "application/json"
 
 /* Gives the response the headers that every answer has; false when there is no memory for them. */
-bool answer_add_headers(struct MHD_Response *response, const char *type);
+bool answer_add_headers(const struct http *http, struct MHD_Response *response, const char *type);
 
 /* Gives the response its headers and sends it; takes it over. NULL: there was no memory for one. */
 enum MHD_Result answer_response(const struct request *request, unsigned status, const char *type,
@@ -29,5 +29,8 @@ enum MHD_Result answer_text_allowing(const struct request *request, const char *
 
 /* Takes the bytes over; 500 when the buffer has failed. */
 enum MHD_Result answer_buf(const struct request *request, unsigned status, const char *type, struct buf *buf);
+
+/* 401: a name and a password are wanted. */
+enum MHD_Result answer_unauthorized(const struct request *request);
 
 #endif

@@ -104,7 +104,7 @@ static enum MHD_Result answer_stream(const struct request *request, enum page_fo
         return MHD_NO;
     }
     enum MHD_Result result = MHD_NO;
-    if (metrics_add_headers(response, format, compressed))
+    if (metrics_add_headers(request->http, response, format, compressed))
         result = MHD_queue_response(request->connection, MHD_HTTP_OK, response);
     MHD_destroy_response(response);
     return result;
@@ -167,13 +167,14 @@ void metrics_note_dropped(struct http *http, int64_t dropped)
 
 /* --- which page ---------------------------------------------------------------------------------------- */
 
-bool metrics_add_headers(struct MHD_Response *response, enum page_format format, bool compressed)
+bool metrics_add_headers(const struct http *http, struct MHD_Response *response, enum page_format format,
+                         bool compressed)
 {
     static const char *const types[PAGE_FORMATS] = {
         [PAGE_TEXT] = "text/plain; version=0.0.4; charset=utf-8",
         [PAGE_OPENMETRICS] = "application/openmetrics-text; version=1.0.0; charset=utf-8",
     };
-    return answer_add_headers(response, types[format]) &&
+    return answer_add_headers(http, response, types[format]) &&
            MHD_add_response_header(response, MHD_HTTP_HEADER_VARY, "Accept, Accept-Encoding") == MHD_YES &&
            (!compressed ||
             MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_ENCODING, "gzip") == MHD_YES);

@@ -5,7 +5,8 @@
 #include "exporter/http_server.h"
 
 /* Gives a page of metrics its headers; false when there is no memory for them. */
-bool metrics_add_headers(struct MHD_Response *response, enum page_format format, bool compressed);
+bool metrics_add_headers(const struct http *http, struct MHD_Response *response, enum page_format format,
+                         bool compressed);
 
 /* Says in the log when the policy's limit begins to leave series off the whole page, and when it ceases to.
  */

@@ -64,7 +64,7 @@ static struct MHD_Response *make_response(struct packed *packed, enum page_forma
     if (response == NULL)
         buf_free(&bytes);
     page_free(&page);
-    if (response != NULL && !metrics_add_headers(response, format, true)) {
+    if (response != NULL && !metrics_add_headers(packed->http, response, format, true)) {
         MHD_destroy_response(response);
         response = NULL;
     }

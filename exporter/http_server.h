@@ -15,7 +15,9 @@ struct http {
     struct publish *publish;
     struct packed *packed;
     struct connections *connections;
+    struct web *web;
     struct MHD_Daemon *daemon;
+    atomic_size_t answering; /* requests whose answer isn't over */
     uint16_t port;
     atomic_bool dropping; /* the last page had series left out */
 };

@@ -278,6 +278,7 @@ static const char serve_help[] =
     "  --record FILE                          append what is observed, for `tidemark replay`\n"
     "  --log-format logfmt|json\n"
     "  --log-level info|warn|error            the least grave messages that are logged (default info)\n"
+    "  --web.config.file FILE                 TLS, client certificates and passwords, as Prometheus has it\n"
     "  --web.enable-lifecycle                 POST /-/reload reads the configuration again, as SIGHUP does\n"
     "  --once                                 print one page of metrics and end\n\n"
     "Example: tidemark serve --kafka broker-1:9092 --listen 127.0.0.1:9308\n";
@@ -404,7 +405,8 @@ static int demo_command(int argc, char **argv)
 {
     /* The demo has a store and a configuration of its own, and goes on. */
     static const char *const refused[] = {
-        "kafka", "logstore", "config", "timeout", "once", "web.enable-lifecycle", "state-dir", NULL};
+        "kafka",     "logstore", "config", "timeout", "once", "web.config.file", "web.enable-lifecycle",
+        "state-dir", NULL};
     struct error error = {0};
     struct options options = {.refused = refused};
     struct config config = config_default();

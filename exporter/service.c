@@ -102,6 +102,7 @@ bool service_start(struct service *service, uint16_t port, struct error *error)
     struct http_config http = {
         .host = config->host,
         .port = port,
+        .web_config_file = config->web_config_file,
         .program = &service->program,
         .reload = config->lifecycle ? reload_for_http : NULL,
         .describe = describe_for_http,
@@ -134,7 +135,8 @@ static bool reload(struct service *service, struct error *error)
     bool done = error->code == ERROR_NONE &&
                 service->environment->read_config(service->environment->context, &config, error);
     struct shared_config *shared = shared_config_new(&config);
-    done = done && sources_configure(service->sources, shared, error);
+    done = done && (service->http == NULL || http_reload(service->http, error)) &&
+           sources_configure(service->sources, shared, error);
     if (done) {
         put_in_force(service, shared);
         log_set_format(shared->config.log_format);
@@ -208,8 +210,10 @@ bool service_stop(struct service **service)
     struct service *s = *service;
     if (s == NULL)
         return true;
+    int64_t deadline = clock_monotonic_us() + STOP_US;
+    sources_request_stop(s->sources);
     http_stop(&s->http);
-    bool ended = sources_stop(s->sources, clock_monotonic_us() + STOP_US);
+    bool ended = sources_stop(s->sources, deadline);
     if (ended)
         free_service(service);
     *service = NULL;

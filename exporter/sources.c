@@ -185,11 +185,16 @@ bool sources_poll_once(struct sources *sources)
     return any;
 }
 
-bool sources_stop(struct sources *sources, int64_t deadline_us)
+void sources_request_stop(struct sources *sources)
 {
-    bool ended = true;
     for (size_t i = 0; i < sources->current.count; i++)
         poller_request_stop(sources->current.pollers[i]);
+}
+
+bool sources_stop(struct sources *sources, int64_t deadline_us)
+{
+    sources_request_stop(sources);
+    bool ended = true;
     for (size_t i = 0; i < sources->current.count; i++)
         ended &= poller_join(sources->current.pollers[i], deadline_us);
     return reap(&sources->retired, deadline_us) && ended;

@@ -31,6 +31,9 @@ void sources_start(struct sources *sources);
  * observed; the reasons are logged. */
 bool sources_poll_once(struct sources *sources);
 
+/* Tells the threads to end; returns at once. */
+void sources_request_stop(struct sources *sources);
+
 /* Ends the threads. False when one still polls at `deadline_us` (clock_monotonic_us()): then nothing that it
  * uses may be freed. */
 bool sources_stop(struct sources *sources, int64_t deadline_us);

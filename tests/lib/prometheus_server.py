@@ -17,11 +17,15 @@ class Prometheus:
         prometheus.wait_for('up{job="job"} == 1')
     """
 
-    def __init__(self, scrape_interval="500ms", **targets):
+    def __init__(self, scrape_interval="500ms", settings=None, **targets):
+        """`settings` are further ones of every job: scheme, tls_config, basic_auth …"""
         self.folder = tempfile.TemporaryDirectory(prefix="tidemark-prometheus-")
         folder = Path(self.folder.name)
         self.port = processes.free_port()
-        jobs = [{"job_name": name, "static_configs": [{"targets": [target]}]} for name, target in targets.items()]
+        jobs = [
+            {"job_name": name, "static_configs": [{"targets": [target]}], **(settings or {})}
+            for name, target in targets.items()
+        ]
         # JSON is YAML.
         configuration = {"global": {"scrape_interval": scrape_interval, "scrape_timeout": scrape_interval}, "scrape_configs": jobs}
         (folder / "prometheus.yml").write_text(json.dumps(configuration))

@@ -16,8 +16,8 @@ class Store:
         )
         assert done.returncode == 0, done.stderr.decode()
 
-    def create(self, topic):
-        self._log("create", topic)
+    def create(self, topic, partitions=1):
+        self._log("create", topic, "--partitions", partitions)
 
     def append(self, topic, count):
         self._log("append", topic, lines=range(count))
