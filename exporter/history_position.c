@@ -51,8 +51,9 @@ int64_t position_cycle(const struct position_memory *memory, const struct histor
             second = wait->lasted_s;
         }
     }
-    /* A single wait may be an outlier, but is the best guess while there is no other. */
-    return (int64_t)(second > 0 || position_moves(memory) >= FAMILIAR_MOVES ? second : first) * 1000;
+    /* The longest may be an outlier, but who has hardly been seen to move may as well have been seen in the
+     * middle of the others. */
+    return (int64_t)(position_moves(memory) >= FAMILIAR_MOVES ? second : first) * 1000;
 }
 
 uint32_t position_moves(const struct position_memory *memory)

@@ -194,14 +194,14 @@ static bool over_objective(const struct scene *scene, const struct subscription_
 /* Within it still, but away from its old level for so long that it is no peak. */
 static bool growing(const struct scene *scene, const struct subscription_memory *memory)
 {
-    int64_t objective = scene->rules->objective_ms;
-    int64_t high_since = trend_above(memory, objective / 5), off_since = trend_above(memory, objective / 6);
-    if (high_since == UNKNOWN || scene->now - high_since < objective * 4 / 5 ||
-        scene->now - off_since < objective * 21 / 10)
+    int64_t objective = scene->rules->objective_ms, now = scene->now;
+    int64_t high_since = trend_above(memory, objective / 5), off_since = trend_above(memory, objective / 6),
+            away_since = trend_above(memory, objective / 15);
+    if (high_since == UNKNOWN || now - high_since < objective * 4 / 5 ||
+        (now - off_since < objective * 21 / 10 && now - away_since < objective * 28 / 10))
         return false;
     int64_t lag = memory->trend[memory->trends - 1].value;
-    int64_t before = trend_ago(memory, scene->now, objective * 2),
-            middle = trend_ago(memory, scene->now, objective);
+    int64_t before = trend_ago(memory, now, objective * 2), middle = trend_ago(memory, now, objective);
     return before != UNKNOWN && middle != UNKNOWN && lag > middle && lag - before > objective / 10;
 }
 

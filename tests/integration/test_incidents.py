@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 
+SEED = 7  # of the recordings that are made for the test
+
 INCIDENTS = Path(__file__).resolve().parent.parent / "incidents"
 
 
-@pytest.fixture(scope="module")
-def score():
+def score_folder(folder):
     command = f"{os.environ.get('TIDEMARK', 'build/tidemark')} replay {{file}}"
     scored = subprocess.run(
-        [sys.executable, INCIDENTS / "score.py", INCIDENTS, "--cmd", command, "-v"],
+        [sys.executable, INCIDENTS / "score.py", folder, "--cmd", command, "-v"],
         stdout=subprocess.PIPE,
         text=True,
         timeout=300,
@@ -26,6 +27,11 @@ def score():
     summary = json.loads(scored.stdout.splitlines()[-1])
     summary["text"] = scored.stdout
     return summary
+
+
+@pytest.fixture(scope="module")
+def score():
+    return score_folder(INCIDENTS)
 
 
 def test_every_recording_is_replayed_to_its_end(score):
@@ -57,3 +63,15 @@ def test_time_lag_is_what_can_be_read_off_or_close_to_it(score):
     assert score["lag_seconds_checked"] > 50000
     assert score["lag_seconds_wrong"] == 0, score["text"]
     assert score["lag_seconds_estimate_median_error"] <= 2
+
+
+def test_recordings_that_the_rules_were_not_made_on(tmp_path):
+    """Other timelines of the same and of further kinds are made by a simulator."""
+    generate = [sys.executable, INCIDENTS / "generate.py", tmp_path, "--seed", str(SEED)]
+    made = subprocess.run(generate, stdout=subprocess.PIPE, text=True, timeout=300, check=True)
+    score = score_folder(tmp_path)
+    text = f"seed {SEED}\n{score['text']}"
+    assert score["timelines"] == len(made.stdout.splitlines()) - 1
+    assert score["required"] >= 20 and score["recall"] >= 0.95, text
+    assert score["false_alarms_per_100_healthy_group_hours"] <= 1, text
+    assert score["lag_wrong"] == score["lag_seconds_wrong"] == 0, text

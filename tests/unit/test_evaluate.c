@@ -114,6 +114,23 @@ static void test_idle(void **state)
     assert_string_equal(group_verdict(&w->findings->groups[0]), "idle");
 }
 
+/* A reader that works every quarter of an hour is seen from the middle of a cycle on, which is one short wait
+ * and then long ones: it is the long ones that are usual. */
+static void test_a_cycle_that_was_seen_in_part(void **state)
+{
+    struct world *w = *state;
+    pass(w, 90, 0);
+    for (int cycle = 0; cycle < 3; cycle++) {
+        pass(w, 15, 10000);
+        for (int i = 0; i < (cycle == 0 ? 52 : 60); i++) {
+            pass(w, 15, 0);
+            assert_false(is(w, CONDITION_STUCK));
+        }
+    }
+    pass(w, 900, 0);
+    assert_true(is(w, CONDITION_STUCK));
+}
+
 /* All members leave while messages arrive: stopped, but not before the group has been gone for as long as the
  * rule says, and no longer once they are back. */
 static void test_stopped(void **state)
@@ -392,6 +409,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_healthy, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_idle, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_cycle_that_was_seen_in_part, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stopped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stuck_names_the_partition, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_unknown_for_a_poll, set_up, tear_down),
