@@ -39,7 +39,7 @@ BORDERS = [
     ("exporter/json_groups*",     f"{BASE} {JUDGED} exporter/publish.h exporter/group_row.h exporter/reason.h exporter/json_value.h"),
     ("exporter/json_lists*",      f"{BASE} {JUDGED} exporter/publish.h exporter/json_value.h"),
     ("exporter/json_value*",      f"{BASE} {JUDGED} exporter/events.h exporter/reason.h"),
-    ("exporter/html*",            f"{BASE} {JUDGED} exporter/publish.h exporter/group_row.h exporter/reason.h"),
+    ("exporter/html*",            f"{BASE} {JUDGED} exporter/publish.h exporter/group_row.h exporter/reason.h exporter/html*.h"),
     ("exporter/http*",            f"{BASE} exporter/config_web.h exporter/json_groups.h exporter/json_lists.h exporter/publish.h exporter/measure.h exporter/encode.h exporter/gzip.h exporter/html.h exporter/*json.h exporter/web* exporter/http*"),
     ("exporter/web/*",            f"{BASE} exporter/web/*"),
     ("exporter/ask*",             BASE),
