@@ -66,6 +66,11 @@ class Catalogue:
         now, before = self._selector(counter, matchers), self._selector(counter, matchers, " offset $__range")
         return self._one(counter, f"{now} - {before} >= 0 or {now}")
 
+    def growth_by_step(self, counter, *matchers):
+        """The same for each span of a graph: $__rate_interval is longer than a span, and counts in several of them."""
+        now, before = self._selector(counter, matchers), self._selector(counter, matchers, " offset $__interval")
+        return self._one(counter, f"clamp_min({now} - {before}, 0)")
+
     def top(self, count, query, pick="topk"):
         """Those of query(catalogue) that are the most at the end. A bare topk() picks others at each moment, and a
         graph has all of them."""
@@ -110,6 +115,11 @@ class Catalogue:
         """Each group's time lag as a share of its objective: above 1 it is missed."""
         lag = f"max by (cluster, consumergroup) ({self.value('kafka_consumergroup_lag_seconds_max', *matchers)})"
         return f"{lag} / {self.value('kafka_consumergroup_objective_seconds', *matchers)}"
+
+    def late(self, *matchers):
+        """The same without the groups that replay: they are behind because somebody sent them back."""
+        replaying = self.value("kafka_consumergroup_condition", *matchers, 'condition="replaying"')
+        return f"{self.lag_to_objective(*matchers)} unless on (cluster, consumergroup) {replaying} == 1"
 
     def within_objective(self, *matchers, window="$__range"):
         """The share of the window in which each group's time lag was within its objective."""

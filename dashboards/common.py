@@ -4,6 +4,7 @@ from grafana import column_value, label_value, link, to_dashboard, variable
 
 OVERVIEW, GROUP, RETENTION = "tidemark-overview", "tidemark-group", "tidemark-retention"
 REBALANCES, TOPICS, ITSELF = "tidemark-rebalances", "tidemark-topics", "tidemark-itself"
+RUNBOOK = "tidemark-runbook-"  # and the name of its file
 
 # Matchers for variables of which several can be chosen, and of which one is.
 CLUSTERS = 'cluster=~"$cluster"'
@@ -41,6 +42,17 @@ def row_to_group():
 def row_to_topic():
     url = to_dashboard(TOPICS, cluster=column_value("cluster"), topic=column_value("topic"))
     return (link("Show this topic", url),)
+
+
+def row_to_runbook():
+    """For a table's column with the condition."""
+    url = to_dashboard(RUNBOOK + column_value("condition"), cluster="All")
+    return (link("Open the runbook", url),)
+
+
+def runbook(name):
+    """For a number that one runbook is about."""
+    return link("Open the runbook", to_dashboard(RUNBOOK + name))
 
 
 def series_to_group():

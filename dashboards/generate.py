@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""Writes the dashboards in dashboards/json from their descriptions beside this file.
+"""Writes the dashboards in dashboards/json from their descriptions beside this file, and one from each of the
+alerts' runbooks.
 
     dashboards/generate.py --build build            exit code 1 and the difference if one is out of date
     dashboards/generate.py --build build --write    brings them up to date
@@ -19,6 +20,7 @@ import itself  # noqa: E402
 import overview  # noqa: E402
 import rebalances  # noqa: E402
 import retention  # noqa: E402
+import runbooks  # noqa: E402
 import topics  # noqa: E402
 from catalogue import Catalogue  # noqa: E402
 
@@ -28,7 +30,7 @@ DASHBOARDS = [overview, group, retention, rebalances, topics, itself]
 def generated(build):
     """{path from this folder: its text} of all that is generated."""
     catalogue = Catalogue(build / "tidemark")
-    dashboards = [module.build(catalogue) for module in DASHBOARDS]
+    dashboards = [*(module.build(catalogue) for module in DASHBOARDS), *runbooks.build(catalogue)]
     return {f"json/{d['uid']}.json": json.dumps(d, indent=1, ensure_ascii=False) + "\n" for d in dashboards}
 
 

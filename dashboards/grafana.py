@@ -14,7 +14,9 @@ GREEN, YELLOW, ORANGE, RED, BLUE = "green", "yellow", "orange", "red", "blue"
 
 # Thresholds, as (color, from) pairs: the objective of a share of itself, of what should be none, of what says nothing.
 OBJECTIVE = [(GREEN, None), (YELLOW, 0.8), (RED, 1)]
-WITHIN_OBJECTIVE = [(RED, None), (YELLOW, 0.99), (GREEN, 0.999)]
+WITHIN_OBJECTIVE = [(RED, None), (GREEN, 0.99)]  # the share that the alerts on its budget are made for
+# Of the time that the topic keeps a message: what is left of it to the reader. Red is the rule horizon_share.
+RETENTION_LEFT = [(RED, None), (ORANGE, 0.25), (GREEN, 0.5)]
 NONE_WANTED = [(GREEN, None), (RED, 1)]
 FEW_WANTED = [(GREEN, None), (ORANGE, 1)]
 NEUTRAL = [(BLUE, None)]
@@ -112,10 +114,11 @@ def stat(title, description, query, unit, no_data, *, steps=NEUTRAL, texts=None,
     return _panel("stat", title, description, width=width, height=4, options=options, defaults=defaults, targets=targets)
 
 
-def graph(title, description, queries, unit, no_data, *, steps=None, bars=False, stacked=False, colors=None, limits=(),
-          links=(), low=0, width=12, height=8):
+def graph(title, description, queries, unit, no_data, *, steps=None, bars=False, stacked=False, powers=False, colors=None,
+          limits=(), links=(), low=0, width=12, height=8):
     """Lines over time for (query, legend) pairs. With `steps`, what lies beyond each is tinted; `colors` gives those
-    of legends, and the legends in `limits` are drawn as dashed lines, to be compared with."""
+    of legends, and the legends in `limits` are drawn as dashed lines, to be compared with. With `powers`, each power of
+    ten above 1 has as much room as all below it: so the worst doesn't flatten the others."""
     custom = {
         "drawStyle": "bars" if bars else "line",
         "lineWidth": 1 if bars else 2,
@@ -130,6 +133,8 @@ def graph(title, description, queries, unit, no_data, *, steps=None, bars=False,
     if steps is not None:
         defaults["thresholds"] = thresholds(steps)
         custom["thresholdsStyle"] = {"mode": "dashed"}
+    if powers:
+        custom["scaleDistribution"] = {"type": "symlog", "log": 10, "linearThreshold": 1}
     if links:
         defaults["links"] = list(links)
     fixed = {**{name: RED for name in limits}, **(colors or {})}
@@ -313,16 +318,19 @@ def _annotations(matchers):
         "hide": True,
         "iconColor": BLUE,
     }
+    expression = f"count by (alertname, severity) (ALERTS{{{selector}}})"
     firing = {
         "name": "Firing alerts",
         "datasource": DATASOURCE,
         "enable": True,
         "hide": False,
         "iconColor": RED,
-        "expr": f"count by (alertname, severity) (ALERTS{{{selector}}})",
         "titleFormat": "{{alertname}}",
         "textFormat": "{{severity}}",
+        # Where older versions look for the query, and where newer ones do.
+        "expr": expression,
         "step": "60s",
+        "target": {"refId": "Anno", "expr": expression, "interval": "60s"},
     }
     return {"list": [grafana, firing]}
 
@@ -377,6 +385,6 @@ def dashboard(uid, title, description, variables, rows, *, alerts=(), since="now
         "timezone": "browser",
         "templating": {"list": [datasource_variable(), *variables]},
         "annotations": _annotations(alerts),
-        "links": [_to_others("tidemark", "Tidemark")],
+        "links": [_to_others("tidemark", "Tidemark"), _to_others("tidemark-runbook", "Runbooks")],
         "panels": _place(rows),
     }

@@ -1,7 +1,8 @@
 """All about one group."""
 
 from common import CLUSTER, GROUP, THE_GROUP, TOPICS_CHOSEN, cluster_variable, group_variable, read_topic_variable
-from grafana import FEW_WANTED, GRADES, NONE_WANTED, OBJECTIVE, SEVERITIES, WITHIN_OBJECTIVE
+from common import row_to_runbook, runbook
+from grafana import FEW_WANTED, GRADES, NONE_WANTED, OBJECTIVE, RETENTION_LEFT, SEVERITIES, WITHIN_OBJECTIVE
 from grafana import Column, Label, Row, dashboard, graph, heat, stat, table
 
 WHOLE = (CLUSTER, THE_GROUP)
@@ -14,10 +15,11 @@ def summed(q, operator, metric, by="topic"):
 
 
 def numbers(q):
-    retention = "kafka_consumergroup_retention_headroom_seconds"
+    headroom = q.value("kafka_consumergroup_retention_headroom_seconds", *WHERE)
+    kept = q.value("kafka_topic_retention_seconds", CLUSTER, TOPICS_CHOSEN)
     expiry = q.value("kafka_consumergroup_offsets_expire_timestamp_seconds", *WHOLE)
     return [
-        stat("Grade", "The worst of the conditions below. Mend the gravest of them first; the others are often "
+        stat("Grade", "The worst of the conditions below. Follow the runbook of the gravest of them first; the others are often "
              "its consequences.", q.grade(*WHOLE), "short", NO_GROUP, texts=GRADES),
         stat("Time lag / objective", "The age of the oldest unread message as a share of the group's objective. Above 100 % what the "
              "group does comes too late.", q.lag_to_objective(*WHOLE), "percentunit", NO_GROUP, steps=OBJECTIVE, decimals=0),
@@ -28,10 +30,10 @@ def numbers(q):
         stat("Caught up in", "Forecast: when nothing will be unread if reading and writing go on as now. If that is never, add "
              "members up to the number of partitions, or make the consumer faster.",
              f"max({q.value('kafka_consumergroup_catchup_seconds', *WHERE)})", "s", "Never at this pace, or not known yet"),
-        stat("Least headroom", "Least time until an unread message may be deleted. When it shrinks raise the topic's retention.ms "
-             "now, and mend the group then.",
-             f"min({q.value(retention, *WHERE)})", "s", "Nothing unread is deleted by age",
-             steps=[("red", None), ("orange", 3600), ("green", 86400)]),
+        stat("Retention left", "What is left of the topic's retention until an unread message may be deleted, where it is least. When it "
+             "shrinks raise retention.ms now, and mend the group then.",
+             f"min({headroom} / on (cluster, topic) group_left () {kept})", "percentunit", "Nothing unread is deleted by age",
+             steps=RETENTION_LEFT, decimals=0, links=[runbook("retention_risk")]),
         stat("Members", "Live members. 0 while messages are unread: start the consumer.",
              q.value("kafka_consumergroup_members", *WHOLE), "short", NO_GROUP),
         stat("Idle members", "Members without a partition: they can only wait for another to die. Stop them, or add partitions.",
@@ -44,7 +46,7 @@ def numbers(q):
         stat("Lost messages", "Deleted before the group read them, in the time that is shown. Restore them from their source; the "
              "group will not come back for them.",
              f"sum({q.growth('kafka_consumergroup_lost_messages_total', *WHERE)})", "short", NO_GROUP, steps=NONE_WANTED,
-             decimals=0),
+             decimals=0, links=[runbook("data_lost")]),
         stat("Offsets expire in", "The group is empty: when the broker forgets its first commit, auto.offset.reset decides where it "
              "goes on. Start a member, or raise offsets.retention.minutes.",
              f"{expiry} - time()", "s", "Not while the group has members"),
@@ -54,11 +56,11 @@ def numbers(q):
 def conditions(q):
     labels = [
         Label("severity", "Severity", texts=SEVERITIES, width=90),
-        Label("condition", "Condition"),
+        Label("condition", "Condition", row_to_runbook()),
         Label("topic", "Topic"),
         Label("partition", "Partition", width=90),
     ]
-    return table("What is wrong with it", "The conditions that are true, where, and for how long.",
+    return table("What is wrong with it", "The conditions that are true, where, and for how long. Click one for its runbook.",
                  labels, [Column(q.worst_conditions(50, *WHOLE), "For", "s")], "Nothing is wrong with this group",
                  sort="Severity", descending=False, hidden=["cluster", "consumergroup"], height=7)
 
@@ -108,7 +110,7 @@ def members(q):
                (q.value("kafka_consumergroup_static_members", *WHOLE), "static")], "short", "Members are not known"),
         graph("Rebalances", "Each stops consumption. If they keep coming raise max.poll.interval.ms or lower max.poll.records, until "
               "a batch is done in time; static members (group.instance.id) survive a restart without one.",
-              [(q.increase("kafka_consumergroup_rebalances_total", *WHOLE, window="$__rate_interval"), "rebalances")],
+              [(q.growth_by_step("kafka_consumergroup_rebalances_total", *WHOLE), "rebalances")],
               "short", "Members are not known", bars=True),
     ]
 

@@ -1,12 +1,13 @@
 """Whether what the other dashboards show can be believed."""
 
-from common import CLUSTERS, ITSELF, cluster_variable
+from common import CLUSTERS, ITSELF, cluster_variable, runbook
 from grafana import FEW_WANTED, NONE_WANTED, YES_NO, Column, Label, Row, dashboard, graph, stat, table
 
 # Of its poll interval, that a poll takes.
 BUSY = [("green", None), ("yellow", 0.5), ("red", 1)]
 # The age of the last success, in poll intervals.
 STALE = [("green", None), ("yellow", 2), ("red", 5)]
+CONFIGURATION = {"1": ("current", "green"), "0": ("old", "red")}
 NO_SCRAPE = "Prometheus doesn't scrape Tidemark"
 
 
@@ -30,16 +31,20 @@ def numbers(q):
     up = q.value("tidemark_source_up", CLUSTERS)
     return [
         stat("Sources that can't be read", "Their groups' numbers are as old as the last success. The log says why; `tidemark check` names "
-             "the permission or address that is wrong.", f"sum({up} == bool 0)", "short", NO_SCRAPE, steps=NONE_WANTED),
-        stat("Sources", "Clusters and log stores that Tidemark is to watch.", f"count({up})", "short", NO_SCRAPE),
+             "the permission or address that is wrong.", f"sum({up} == bool 0)", "short", NO_SCRAPE, steps=NONE_WANTED,
+             links=[runbook("source_down")]),
         stat("Oldest success", "How long ago the source that is worst off was last polled with success. Beyond a few poll intervals "
              "its groups aren't watched.", f"max({age(q)})", "s", "No source was read yet"),
         stat("Slowest poll / interval", "At 100 % polls take longer than their interval, and each is late. Poll less often, or filter "
-             "topics and groups.", f"max({poll_share(q)})", "percentunit", NO_SCRAPE, steps=BUSY, decimals=0),
+             "topics and groups.", f"max({poll_share(q)})", "percentunit", NO_SCRAPE, steps=BUSY, decimals=0, links=[runbook("polls_slow")]),
         stat("Failures of polls", "In the time that is shown. Each costs only what depends on it; the stage is below, the reason in the log.",
              f"sum({q.growth('tidemark_poll_errors_total', CLUSTERS)})", "short", NO_SCRAPE, steps=FEW_WANTED, decimals=0),
-        stat("Series", "On the pages of all Tidemarks. Each costs memory in Prometheus: filter topics and groups if they grow beyond what "
-             "you pay for.", f"sum({ours('scrape_samples_scraped')})", "short", NO_SCRAPE),
+        stat("Configuration", "`old` where a reload failed: the configuration before it is still in force. The log has the reason; correct the "
+             "file and reload.", f"min({ours('tidemark_config_last_reload_successful')})", "short", NO_SCRAPE, texts=CONFIGURATION,
+             links=[runbook("reload_failed")]),
+        stat("Series left off", "Series that max_series left off the page, those of the least grave groups first. Raise max_series, choose a "
+             "coarser granularity, or filter topics and groups.", "sum(tidemark_series_dropped)", "short", NO_SCRAPE,
+             steps=NONE_WANTED, links=[runbook("series_dropped")]),
     ]
 
 
@@ -59,8 +64,8 @@ def sources(q):
 
 
 def polls(q):
-    kinds = f"sum by (cluster, kind) ({q.increase('tidemark_anomalies_total', CLUSTERS, window='$__rate_interval')}) > 0"
-    failures = f"sum by (cluster, stage) ({q.increase('tidemark_poll_errors_total', CLUSTERS, window='$__rate_interval')}) > 0"
+    kinds = f"sum by (cluster, kind) ({q.growth_by_step('tidemark_anomalies_total', CLUSTERS)}) > 0"
+    failures = f"sum by (cluster, stage) ({q.growth_by_step('tidemark_poll_errors_total', CLUSTERS)}) > 0"
     return [
         graph("Duration of polls by stage", "Of the slowest source each. The stage that grows says what the cluster is slow to tell; "
               "when the sum nears the interval poll less often.",
@@ -87,8 +92,9 @@ def process():
         graph("Duration of scrapes", "As Prometheus sees it. Above its scrape timeout (10 s) there is no data at all: filter groups, or "
               "raise it.",
               [(ours("scrape_duration_seconds"), "{{instance}}")], "s", NO_SCRAPE, width=8, steps=[("green", None), ("red", 10)]),
-        graph("Series", "Samples of each scrape. A jump is a topic or group pattern that matches more than it should.",
-              [(ours("scrape_samples_scraped"), "{{instance}}")], "short", NO_SCRAPE, width=8),
+        graph("Series", "On the page of each. A jump is a pattern of topics or groups that matches more than it should.",
+              [("tidemark_series", "{{instance}}"), ("tidemark_series_dropped > 0", "{{instance}} left off")], "short",
+              NO_SCRAPE, width=8),
         table("Versions", "What runs. Two versions are fine while one replaces the other.",
               [Label("instance", "Instance"), Label("version", "Version"), Label("librdkafka_version", "librdkafka")],
               [Column("time() - process_start_time_seconds * on (job, instance) group_left (version, librdkafka_version) "

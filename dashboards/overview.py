@@ -1,7 +1,7 @@
 """What is wrong now, worst first."""
 
 from common import CLUSTERS, GROUPS, ITSELF, OVERVIEW, RETENTION, cluster_variable, group_variable
-from common import row_to_group, series_to_group
+from common import row_to_group, row_to_runbook, runbook, series_to_group
 from grafana import FEW_WANTED, GRADES, NONE_WANTED, NEUTRAL, OBJECTIVE, SEVERITIES, WITHIN_OBJECTIVE
 from grafana import Column, Label, Row, dashboard, graph, link, stat, table, to_dashboard
 
@@ -10,21 +10,22 @@ BY_GROUP = "{{cluster}} {{consumergroup}}"
 
 
 def numbers(q):
-    over = f"{q.lag_to_objective(*WHERE)} > bool 1"
+    over = f"({q.late(*WHERE)}) > bool 1"
     return [
         stat("Critical groups", "Groups that lose messages or don't progress. Each is in the table below: start with its "
-             "first line.",
+             "first line, whose runbook says how to confirm it and what to do.",
              q.groups_with("critical", *WHERE), "short", "No group is known: see Tidemark itself", steps=NONE_WANTED),
         stat("Groups with a warning", "Groups that will have a problem if nothing changes. They can wait until those that are "
              "critical are mended.",
              q.groups_with("warning", *WHERE), "short", "No group is known: see Tidemark itself", steps=FEW_WANTED),
-        stat("Groups over their objective", "Groups whose oldest unread message is older than the group's objective. Find out "
-             "whether they still read, and add members up to the number of partitions if they do.",
-             f"sum({over})", "short", "No time lag is known", steps=FEW_WANTED),
+        stat("Groups over their objective", "Groups whose oldest unread message is older than the group's objective, but for those that "
+             "replay. Find out whether they still read, and add members up to the number of partitions if they do.",
+             f"sum({over})", "short", "No time lag is known", steps=FEW_WANTED,
+             links=[runbook("time_lag_budget")]),
         stat("Messages lost", "Messages that were deleted before a group read them, in the time that is shown. Open the ledger "
              "to see whose, and restore them from their source.",
              f"sum({q.growth('kafka_consumergroup_lost_messages_total', *WHERE)})", "short", "No group is known",
-             steps=NONE_WANTED, decimals=0, links=[link("Open the ledger", to_dashboard(RETENTION, cluster="$__all"))]),
+             steps=NONE_WANTED, decimals=0, links=[link("Open the ledger", to_dashboard(RETENTION, cluster="All"))]),
         stat("Sources that can't be read", "Clusters and log stores of which nothing new is known: their groups' numbers are as "
              "old as the last success. Restore the connection first, for everything else here may be out of date.",
              f"sum({q.value('tidemark_source_up', CLUSTERS)} == bool 0)", "short", "Prometheus doesn't scrape Tidemark",
@@ -39,7 +40,7 @@ def numbers(q):
 def conditions(q):
     labels = [
         Label("severity", "Severity", texts=SEVERITIES, width=90),
-        Label("condition", "Condition"),
+        Label("condition", "Condition", row_to_runbook()),
         Label("cluster", "Cluster"),
         Label("consumergroup", "Group", row_to_group()),
         Label("topic", "Topic"),
@@ -47,15 +48,15 @@ def conditions(q):
     ]
     return table(
         "What is wrong now",
-        "The hundred worst conditions that are true, the worst grade first and the oldest of a grade first. Click a group "
-        "for its details. Topic and partition are empty where a condition is wider.",
+        "The hundred worst conditions that are true, the worst grade first and the oldest of a grade first. Click a condition "
+        "for its runbook, a group for its details. Topic and partition are empty where a condition is wider.",
         labels, [Column(q.worst_conditions(100, *WHERE), "For", "s")],
         "Nothing is wrong. If no group is watched either, see Tidemark itself.", sort="Severity", descending=False,
         height=10)
 
 
 def worst_groups(q):
-    worst = f"topk(20, {q.lag_to_objective(*WHERE)})"
+    worst = f"topk(20, {q.late(*WHERE)})"
 
     def of(query):
         return f"({query}) and on (cluster, consumergroup) {worst}"
@@ -74,8 +75,8 @@ def worst_groups(q):
     ]
     return table(
         "The twenty groups that are furthest behind",
-        "By time lag as a share of the group's own objective, so that a slow report doesn't hide a payment that is late. Above "
-        "100 % click the group and see whether it reads at all.",
+        "By time lag as a share of the group's own objective, so that a slow report doesn't hide a payment that is late; without those "
+        "that replay. Above 100 % click the group and see whether it reads at all.",
         [Label("cluster", "Cluster"), Label("consumergroup", "Group", row_to_group())], columns,
         "No time lag is known: see Tidemark itself", sort="Time lag / objective", height=10)
 
@@ -92,10 +93,10 @@ def history(q):
         graph("Groups by condition", "How many groups each condition is true for. What rises for many groups at once has one cause "
               "that they share: a broker, a deploy, a producer. Look there before you look at a group.",
               [(by_condition, "{{condition}}")], "short", "No condition was true", stacked=True),
-        graph("Time lag / objective of the ten worst", "Those that are worst at the end of the time that is shown. Above the line "
+        graph("Time lag / objective of the ten worst", "Those that are worst at the end of the time that is shown, without replays. Above the line "
               "the objective is missed: click a group to see since when it reads less than is written.",
-              [(q.top(10, lambda q: q.lag_to_objective(*WHERE)), BY_GROUP)], "percentunit", "No time lag is known",
-              steps=OBJECTIVE, links=series_to_group()),
+              [(q.top(10, lambda q: f"({q.late(*WHERE)})"), BY_GROUP)], "percentunit", "No time lag is known",
+              steps=OBJECTIVE, powers=True, links=series_to_group()),
         graph("Unread messages of the ten largest lags", "Messages say how much work is left, not how late it is. A line that "
               "rises steadily needs more members or a faster consumer; a saw-tooth is a consumer that works in batches.",
               [(q.top(10, lag), BY_GROUP)], "short", "No lag is known", links=series_to_group()),
@@ -112,5 +113,5 @@ def build(q):
         Row("Who is furthest behind", [worst_groups(q)]),
         Row("How it came to be", history(q)),
     ]
-    return dashboard(OVERVIEW, "Tidemark / Overview", "What is wrong now, worst first. From here to each group.",
+    return dashboard(OVERVIEW, "Tidemark / Overview", "What is wrong now, worst first. From here to a group, and to the runbook.",
                      [cluster_variable(), group_variable(CLUSTERS)], rows, alerts=(CLUSTERS,))

@@ -1,6 +1,6 @@
 """Which groups rebalance, how much they lose by it, and which of their timeouts doesn't fit."""
 
-from common import CLUSTERS, GROUPS, REBALANCES, cluster_variable, group_variable, row_to_group, series_to_group
+from common import CLUSTERS, GROUPS, REBALANCES, cluster_variable, group_variable, row_to_group, runbook, series_to_group
 from grafana import FEW_WANTED, NONE_WANTED, OBJECTIVE, Column, Label, Row, dashboard, graph, stat, table, text
 
 WHERE = (CLUSTERS, GROUPS)
@@ -29,9 +29,9 @@ def numbers(q):
              "die or are thrown out.", f"sum({q.growth(COUNTER, *WHERE)})", "short", none, decimals=0),
         stat("Groups in a death spiral", "Rebalances keep coming, consumption pauses, the lag grows: it will not end by itself. Raise "
              "max.poll.interval.ms or lower max.poll.records of these groups now.",
-             q.groups_that_are("death_spiral", *WHERE), "short", none, steps=NONE_WANTED),
+             q.groups_that_are("death_spiral", *WHERE), "short", none, steps=NONE_WANTED, links=[runbook("death_spiral")]),
         stat("Groups in a rebalance storm", "Rebalances keep coming, but the lag doesn't grow yet. Find out which member leaves and "
-             "comes back.", q.groups_that_are("rebalance_storm", *WHERE), "short", none, steps=FEW_WANTED),
+             "comes back.", q.groups_that_are("rebalance_storm", *WHERE), "short", none, steps=FEW_WANTED, links=[runbook("rebalance_storm")]),
         stat("Groups rebalancing now", "Seen in a rebalance by the last poll: they read nothing at this moment. One that stays here waits "
              "for a member that doesn't come back before max.poll.interval.ms.", f"sum({state})", "short", "States are not known",
              steps=FEW_WANTED),
@@ -74,7 +74,7 @@ def history(q):
     return [
         graph("Rebalances of the ten groups that have most", "In each span of time. All at once: a broker or the network. One group again "
               "and again: its timeouts. At the times of deploys: nothing is wrong.",
-              [(f"{q.increase(COUNTER, *WHERE, window='$__rate_interval')} and {most(COUNTER)}", BY_GROUP)], "short",
+              [(f"{q.growth_by_step(COUNTER, *WHERE)} and {most(COUNTER)}", BY_GROUP)], "short",
               "No group is known", bars=True, stacked=True, links=series_to_group()),
         graph("Share of time without consumption", "Of the ten groups that spent most time rebalancing, sampled by the polls. While a group "
               "rebalances nobody reads: from a fifth on, raise its timeouts.",

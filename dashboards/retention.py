@@ -1,16 +1,14 @@
 """What will be lost, and what was: every place where a message can be lost, and what guards it."""
 
 from common import CLUSTERS, GROUPS, RETENTION, TOPICS_CHOSEN, cluster_variable, group_variable, read_topic_variable
-from common import row_to_group, series_to_group
-from grafana import FEW_WANTED, NONE_WANTED, Column, Label, Row, dashboard, graph, stat, table, text
+from common import row_to_group, runbook, series_to_group
+from grafana import FEW_WANTED, NONE_WANTED, RETENTION_LEFT, Column, Label, Row, dashboard, graph, stat, table, text
 
 WHERE = (CLUSTERS, GROUPS, TOPICS_CHOSEN)
 LOST = "kafka_consumergroup_lost_messages_total"
 SKIPPED = "kafka_consumergroup_skipped_messages_total"
 REWOUND = "kafka_consumergroup_rewound_messages_total"
 BY_TOPIC = "{{cluster}} {{consumergroup}} {{topic}}"
-# Of the time that the topic keeps a message: what is left of it to the reader.
-HEADROOM_LEFT = [("red", None), ("orange", 0.25), ("green", 0.5)]
 
 LEDGER = """\
 | a message can be lost | because | its safeguard | what shows it |
@@ -41,35 +39,35 @@ def numbers(q):
              "that they are.", f"sum({q.growth(REWOUND, *WHERE)})", "short", none, decimals=0),
         stat("Groups at risk", "Groups whose unread messages will be deleted soon if nothing changes. Raise retention.ms of the topic "
              "first: it takes effect at once and buys the time to mend the reader.",
-             true_now("retention_risk"), "short", none, steps=NONE_WANTED),
+             true_now("retention_risk"), "short", none, steps=NONE_WANTED, links=[runbook("retention_risk")]),
         stat("Groups that lost messages", "Groups of which messages were deleted unread a short time ago.",
-             true_now("data_lost"), "short", none, steps=NONE_WANTED),
+             true_now("data_lost"), "short", none, steps=NONE_WANTED, links=[runbook("data_lost")]),
         stat("Groups whose offsets expire", "Empty groups whose place in the log the broker will forget. Start a member, or decide "
-             "that the group is no longer needed and delete it.", true_now("offsets_expiring"), "short", none, steps=FEW_WANTED),
+             "that the group is no longer needed and delete it.", true_now("offsets_expiring"), "short", none, steps=FEW_WANTED,
+             links=[runbook("offsets_expiring")]),
     ]
 
 
 def before(q):
     headroom = q.value("kafka_consumergroup_retention_headroom_seconds", *WHERE)
-    least = f"bottomk(20, {headroom})"
     kept = q.value("kafka_topic_retention_seconds", CLUSTERS, TOPICS_CHOSEN)
+    least = f"bottomk(20, {headroom} / on (cluster, topic) group_left () {kept})"
 
     def of(metric):
         return f"{q.value(metric, *WHERE)} and {least}"
 
     columns = [
-        Column(least, "Headroom", "s"),
-        Column(f"{least} / on (cluster, topic) group_left () {kept}", "Share of retention left", "percentunit",
-               steps=HEADROOM_LEFT, decimals=0),
+        Column(least, "Share of retention left", "percentunit", steps=RETENTION_LEFT, decimals=0),
+        Column(f"{headroom} and {least}", "Headroom", "s"),
         Column(f"0 * {least} + on (cluster, topic) group_left () {kept}", "Retention", "s"),
         Column(of("kafka_consumergroup_retention_overtake_seconds"), "Overtaken in", "s"),
         Column(of("kafka_consumergroup_catchup_seconds"), "Caught up in", "s"),
         Column(of("kafka_consumergroup_lag_sum"), "Lag", "short"),
     ]
     return [
-        table("Least time until an unread message may be deleted", "The twenty that are nearest to a loss. A group that is overtaken "
+        table("What is left of the retention until an unread message may be deleted", "The twenty that have least of it. A group that is overtaken "
               "before it has caught up will lose messages: raise retention.ms of its topic now.",
-              labels(), columns, "Nothing that is unread is deleted by age", sort="Headroom", descending=False),
+              labels(), columns, "Nothing that is unread is deleted by age", sort="Share of retention left", descending=False),
         graph("Headroom of the ten that have least", "A line that falls by an hour an hour is a group that reads nothing; where it "
               "meets zero, messages are gone.",
               [(q.top(10, lambda q: q.value("kafka_consumergroup_retention_headroom_seconds", *WHERE), "bottomk"), BY_TOPIC)],
@@ -101,9 +99,9 @@ def ledger(q):
               labels(), columns, "Nothing was lost, skipped or read again", sort="Lost"),
         graph("Lost, skipped and read again", "Messages in each span of time. When it happened: compare with deploys, resets and "
               "changes of a topic's retention.",
-              [(f"sum({q.increase(LOST, *WHERE, window='$__rate_interval')})", "lost"),
-               (f"sum({q.increase(SKIPPED, *WHERE, window='$__rate_interval')})", "skipped"),
-               (f"sum({q.increase(REWOUND, *WHERE, window='$__rate_interval')})", "read again")],
+              [(f"sum({q.growth_by_step(LOST, *WHERE)})", "lost"),
+               (f"sum({q.growth_by_step(SKIPPED, *WHERE)})", "skipped"),
+               (f"sum({q.growth_by_step(REWOUND, *WHERE)})", "read again")],
               "short", "No group is known", bars=True, width=24, colors={"lost": "red", "skipped": "orange", "read again": "blue"}),
     ]
 
@@ -137,7 +135,7 @@ def build(q):
         Row("The other ways to lose a message", [
             *other_ways(q),
             text("Where a message can be lost", "Go through it for each group that must not lose any: is each safeguard in place?",
-                 LEDGER)]),
+                 LEDGER, height=8)]),
     ]
     variables = [cluster_variable(), group_variable(CLUSTERS), read_topic_variable(CLUSTERS, GROUPS)]
     return dashboard(RETENTION, "Tidemark / Retention and loss ledger", "What will be lost if nothing changes, and what was.",
