@@ -8,6 +8,7 @@
 #   make check    formatting, static analysis, borders between folders, generated docs up to date
 #   make bench    the measurements, as ratios against something in the same run
 #   make docs     regenerate what in README.md, examples/ and dashboards/ derives from the code
+#   make pictures draw the dashboards as they show the demo, into dashboards/pictures
 #   make format   format the sources in place
 #   make setup    install the packages that building and running need
 #   make install  install the log store's library and the dashboards (PREFIX=/usr/local, DESTDIR=)
@@ -38,8 +39,9 @@ PACKAGES_BUILD := gcc libc6-dev pkg-config librdkafka-dev libmicrohttpd-dev libj
 PACKAGES_CHECK := libsqlite3-dev clang clang-format clang-tidy cppcheck shellcheck
 PACKAGES_STACK := prometheus prometheus-alertmanager python3
 PACKAGES_TEST  := libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-prometheus-client python3-confluent-kafka \
-                  python3-jsonschema python3-yaml python3-websocket chromium python3-pip systemd \
+                  python3-jsonschema python3-yaml python3-pip systemd \
                   $(PACKAGES_STACK) openssl default-jre-headless maven curl
+PACKAGES_PICTURES := prometheus chromium pngquant fonts-dejavu-core
 PACKAGES_BENCH := nginx-light libsqlite3-dev
 
 # $(call install,packages): installs those that are missing, and does nothing when none is.
@@ -72,7 +74,7 @@ setup-bench: setup-test
 
 MAIN      := exporter/main.c
 LOGSTORE  := $(wildcard logstore/*.c)
-TIDEMARK  := $(filter-out $(MAIN),$(wildcard exporter/*.c exporter/base/*.c exporter/web/*.c collectors/*.c collectors/*/*.c logstore/cli/*.c))
+TIDEMARK  := $(filter-out $(MAIN),$(wildcard exporter/*.c exporter/base/*.c collectors/*.c collectors/*/*.c logstore/cli/*.c))
 UNIT      := $(wildcard tests/unit/test_*.c)
 BENCHES   := $(wildcard tests/bench/*.c)
 SCENARIOS := $(wildcard tests/scenarios/*.c)
@@ -105,9 +107,6 @@ $(BUILD)/%.a:
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -c -o $@ $<
-
-# What it embeds.
-$(BUILD)/obj/exporter/web/assets.o: exporter/web/screen.css exporter/web/screen.js
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libtidemark.a $(BUILD)/liblogstore.a
 	@mkdir -p $(@D)
@@ -263,6 +262,13 @@ check: setup-check
 docs: all
 	@$(PYTHON) tests/lib/docs.py --build $(BUILD) --write
 	@$(PYTHON) dashboards/generate.py --build $(BUILD) --write
+
+# Of each dashboard, as it shows the demo; takes some minutes.
+.PHONY: pictures
+pictures:
+	$(call install,$(PACKAGES_PICTURES))
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) dashboards/pictures/draw.py --build $(BUILD)
 
 FORMATTED := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 format: setup-check
