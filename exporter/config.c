@@ -50,7 +50,6 @@ void config_free(struct config *config)
         free_source(&config->sources[i]);
     free(config->sources);
     name_filter_free(&config->metrics);
-    overrides_free(&config->overrides);
     free(config->host);
     free(config->cluster_label);
     free(config->web_config_file);

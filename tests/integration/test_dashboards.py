@@ -20,6 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 SCHEMA = ROOT / "tests/lib/grafana_schema.py"
 
 DASHBOARDS = {dashboard["uid"]: dashboard for dashboard in grafana_dashboard.dashboards()}
+# Those of the runbooks are made of the same parts; one of them stands for them where that is enough.
+MAIN = {uid: dashboard for uid, dashboard in DASHBOARDS.items() if "tidemark" in dashboard["tags"]}
+pytestmark = pytest.mark.once
+
 every_dashboard = pytest.mark.parametrize("dashboard", DASHBOARDS.values(), ids=DASHBOARDS)
 
 
@@ -65,7 +69,7 @@ def schema_violations(version, *files):
 @pytest.mark.parametrize("version", python_tools.GRAFANA)
 def test_the_dashboards_follow_grafanas_published_schema(version):
     files = list(grafana_dashboard.FOLDER.glob("*.json"))
-    assert len(files) >= 6
+    assert len(MAIN) == 6
     assert schema_violations(version, *files) == []
 
 
@@ -179,10 +183,45 @@ def test_what_is_not_in_the_catalogue_is_seen(promql, catalogue, expression, com
     assert len(complaints) == 1 and complaints[0].startswith(complaint)
 
 
+def rules():
+    """[(where, expression, its name where it records one, its labels)] of all rules that are shipped."""
+    for path in sorted((ROOT / "alerts").glob("*/*.y*ml")):
+        for group in yaml.safe_load(path.read_text()).get("groups", ()):
+            for rule in group["rules"]:
+                name = rule.get("record", rule.get("alert"))
+                yield f"{path.name}: {name}", rule["expr"], rule.get("record"), set(rule.get("labels", ()))
+
+
+# The alert on it is silent until the program measures it.
+UNMEASURED = {"kafka_topic_retention_shortfall_seconds": ["cluster", "topic"]}
+
+
+def test_every_rule_names_only_what_is_in_the_catalogue_or_recorded(promql, catalogue):
+    """A recorded series has the labels that its expression keeps, or those that the rule gives it: at most all of them."""
+    recorded = dict(UNMEASURED)
+    for where, expression, record, given in rules():
+        if record:
+            recorded.setdefault(record, set()).update(given | promql.possible_labels(expression, catalogue))
+    assert len(list(rules())) > 20
+    found = {where: promql.complaints(expression, {**recorded, **catalogue}) for where, expression, _, _ in rules()}
+    assert {where: complaints for where, complaints in found.items() if complaints} == {}
+
+
+def test_what_alerts_link_to_is_there():
+    """Their dashboards with these variables, and their runbooks, as files and as dashboards."""
+    alerts = yaml.safe_load((ROOT / "alerts/rules/tidemark.alerts.yml").read_text())
+    for rule in (rule for group in alerts["groups"] for rule in group["rules"]):
+        annotations = rule["annotations"]
+        uid, variables = re.match(r"/d/([a-z-]+)\??(.*)", annotations["dashboard"]).groups()
+        names = {variable["name"] for variable in grafana_dashboard.variables(MAIN[uid])}
+        assert set(re.findall(r"var-(\w+)=", variables)) <= names, rule["alert"]
+        assert f"tidemark-runbook-{Path(annotations['runbook']).stem}" in DASHBOARDS, rule["alert"]
+
+
 @every_dashboard
 def test_every_variable_that_is_used_is_there(dashboard):
     names = {variable["name"] for variable in grafana_dashboard.variables(dashboard)}
-    builtin = {"__rate_interval", "__range", "__range_s"}
+    builtin = {"__interval", "__rate_interval", "__range", "__range_s"}
     for query in grafana_dashboard.queries(dashboard):
         assert grafana_dashboard.used_variables(query.expression) <= names | builtin, query
 
@@ -235,9 +274,18 @@ def links(dashboard):
 @every_dashboard
 def test_links_lead_to_dashboards_and_variables_that_are_there(dashboard):
     for panel, url in links(dashboard):
-        uid = re.match(r"/d/([a-z-]+)", url).group(1)
+        uid = re.match(r"/d/([a-z_-]+)", url).group(1)
+        if "__data.fields.condition" in url:
+            uid += "stuck"  # one of the conditions
         names = {variable["name"] for variable in grafana_dashboard.variables(DASHBOARDS[uid])}
         assert set(re.findall(r"[?&]var-(\w+)=", url)) <= names, (panel["title"], url)
+
+
+def test_every_condition_has_a_runbook():
+    """The links of a row lead to it by the condition's name."""
+    conditions = re.findall(r'CONDITION\(\w+, "(\w+)"', (ROOT / "exporter/findings.h").read_text())
+    assert len(conditions) >= 14
+    assert {f"tidemark-runbook-{condition}" for condition in conditions} <= set(DASHBOARDS)
 
 
 @every_dashboard

@@ -26,6 +26,10 @@ UNDECLARED = {
     ("AnnotationQuery", "titleFormat"),
     ("AnnotationQuery", "textFormat"),
     ("AnnotationQuery", "step"),
+    # An annotation's target is the data source's query; the schema has that of Grafana's own data source.
+    ("AnnotationTarget", "refId"),
+    ("AnnotationTarget", "expr"),
+    ("AnnotationTarget", "interval"),
 }
 
 PRIMITIVES = {str: str, bool: bool, int: int, float: (int, float)}

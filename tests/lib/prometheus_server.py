@@ -17,8 +17,9 @@ class Prometheus:
         prometheus.wait_for('up{job="job"} == 1')
     """
 
-    def __init__(self, scrape_interval="500ms", settings=None, **targets):
-        """`settings` are further ones of every job: scheme, tls_config, basic_auth …"""
+    def __init__(self, scrape_interval="500ms", settings=None, data=None, rules=(), **targets):
+        """`settings` are further ones of every job: scheme, tls_config, basic_auth …; `data` is a folder with blocks
+        that it is to have from the beginning; `rules` are files."""
         self.folder = tempfile.TemporaryDirectory(prefix="tidemark-prometheus-")
         folder = Path(self.folder.name)
         self.port = processes.free_port()
@@ -27,14 +28,15 @@ class Prometheus:
             for name, target in targets.items()
         ]
         # JSON is YAML.
-        configuration = {"global": {"scrape_interval": scrape_interval, "scrape_timeout": scrape_interval}, "scrape_configs": jobs}
+        pace = {"scrape_interval": scrape_interval, "scrape_timeout": scrape_interval, "evaluation_interval": scrape_interval}
+        configuration = {"global": pace, "scrape_configs": jobs, "rule_files": [str(rule) for rule in rules]}
         (folder / "prometheus.yml").write_text(json.dumps(configuration))
         self.log = open(folder / "log", "wb+")
         self.process = processes.start(
             [
                 "prometheus",
                 f"--config.file={folder}/prometheus.yml",
-                f"--storage.tsdb.path={folder}/data",
+                f"--storage.tsdb.path={data or folder / 'data'}",
                 f"--web.listen-address=127.0.0.1:{self.port}",
             ],
             stdin=subprocess.DEVNULL,
@@ -51,16 +53,29 @@ class Prometheus:
         self.log.close()
         self.folder.cleanup()
 
-    def query(self, promql):
-        """[(labels, the value's text)] of an instant vector; [] as long as Prometheus isn't up."""
-        url = f"http://127.0.0.1:{self.port}/api/v1/query?" + urllib.parse.urlencode({"query": promql})
+    def _ask(self, path, **parameters):
+        """The result; None as long as Prometheus isn't up. What it has to complain about is an AssertionError."""
+        body = urllib.parse.urlencode(parameters).encode()
         try:
-            with urllib.request.urlopen(url, timeout=10) as answer:
-                result = json.load(answer)
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/{path}", body, timeout=60) as answer:
+                return json.load(answer)["data"]["result"]
+        except urllib.error.HTTPError as refused:
+            assert refused.code == 503, f"{refused.read().decode()}\n{parameters['query']}"
         except (urllib.error.URLError, ConnectionError):
             assert self.process.poll() is None, "Prometheus ended"
-            return []
-        return [(sample["metric"], sample["value"][1]) for sample in result["data"]["result"]]
+        return None
+
+    def query(self, promql):
+        """[(labels, the value's text)] of an instant vector; [] as long as Prometheus isn't up."""
+        return [(sample["metric"], sample["value"][1]) for sample in self._ask("query", query=promql) or []]
+
+    def at(self, promql, moment):
+        """[{"metric": labels, "value": [time, value]}] at that time."""
+        return self._ask("query", query=promql, time=moment) or []
+
+    def over_time(self, promql, seconds, step, end):
+        """[{"metric": labels, "values": [[time, value]…]}] of the seconds before the end."""
+        return self._ask("query_range", query=promql, start=end - seconds, end=end, step=step) or []
 
     def wait_for(self, promql, timeout=60):
         """The result of the query once it has one."""

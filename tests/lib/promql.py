@@ -54,6 +54,13 @@ def _grouping(node):
     return matching | set(modifier.group_labels or [])
 
 
+def possible_labels(expression, catalogue):
+    """All labels that the expression's result may have."""
+    tree = parser.parse(expression)
+    known = {**PROMETHEUS, **catalogue}
+    return TARGET_LABELS.union(_made(tree), *(known.get(selector.name, ()) for selector in selectors(tree)))
+
+
 def complaints(expression, catalogue):
     """What the expression asks for that isn't in the catalogue, {metric: its labels}; and whatever else is wrong."""
     try:
