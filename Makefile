@@ -39,7 +39,7 @@ PACKAGES_BUILD := gcc libc6-dev pkg-config librdkafka-dev libmicrohttpd-dev libj
 PACKAGES_CHECK := libsqlite3-dev clang clang-format clang-tidy cppcheck shellcheck
 PACKAGES_STACK := prometheus prometheus-alertmanager python3
 PACKAGES_TEST  := libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-prometheus-client python3-confluent-kafka \
-                  python3-jsonschema python3-yaml python3-pip systemd \
+                  python3-jsonschema python3-yaml python3-websocket chromium python3-pip systemd \
                   $(PACKAGES_STACK) openssl default-jre-headless maven curl
 PACKAGES_PICTURES := prometheus chromium pngquant fonts-dejavu-core
 PACKAGES_BENCH := nginx-light libsqlite3-dev
@@ -74,7 +74,7 @@ setup-bench: setup-test
 
 MAIN      := exporter/main.c
 LOGSTORE  := $(wildcard logstore/*.c)
-TIDEMARK  := $(filter-out $(MAIN),$(wildcard exporter/*.c exporter/base/*.c collectors/*.c collectors/*/*.c logstore/cli/*.c))
+TIDEMARK  := $(filter-out $(MAIN),$(wildcard exporter/*.c exporter/base/*.c exporter/web/*.c collectors/*.c collectors/*/*.c logstore/cli/*.c))
 UNIT      := $(wildcard tests/unit/test_*.c)
 BENCHES   := $(wildcard tests/bench/*.c)
 SCENARIOS := $(wildcard tests/scenarios/*.c)
@@ -107,6 +107,9 @@ $(BUILD)/%.a:
 $(BUILD)/obj/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(COMPILE) -MMD -MP -c -o $@ $<
+
+# What it embeds.
+$(BUILD)/obj/exporter/web/assets.o: exporter/web/screen.css exporter/web/screen.js
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/libtidemark.a $(BUILD)/liblogstore.a
 	@mkdir -p $(@D)

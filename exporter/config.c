@@ -50,6 +50,7 @@ void config_free(struct config *config)
         free_source(&config->sources[i]);
     free(config->sources);
     name_filter_free(&config->metrics);
+    overrides_free(&config->overrides);
     free(config->host);
     free(config->cluster_label);
     free(config->web_config_file);

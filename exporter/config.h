@@ -4,6 +4,7 @@
 #include "collectors/collector.h"
 #include "exporter/base/error.h"
 #include "exporter/base/log.h"
+#include "exporter/overrides.h"
 #include "exporter/rules.h"
 
 #include <stdbool.h>
@@ -30,6 +31,7 @@ struct config {
     struct source_config *sources;
     size_t source_count;
     struct rules rules;
+    struct overrides overrides; /* other rules for some */
 };
 
 /* The defaults, without a source. */

@@ -208,9 +208,14 @@ static bool read_sources(struct config_reader *reader, json_t *value, void *targ
     return config_read_list(reader, value, read_source, target);
 }
 
-static bool read_rules(struct config_reader *reader, json_t *value, void *target)
+/* Where the rules under way go. */
+struct rules_target {
+    struct rules *rules;
+    rule_set *set;
+};
+
+static bool read_some_rules(struct config_reader *reader, json_t *value, const struct rules_target *target)
 {
-    struct config *config = target;
     if (!json_is_object(value))
         return config_fail(reader, "expected an object, such as {\"objective\": \"5m\"}, not %s",
                            config_type_name(value));
@@ -221,14 +226,68 @@ static bool read_rules(struct config_reader *reader, json_t *value, void *target
     {
         config_path_enter_key(&reader->path, name);
         char *text = config_read_scalar(reader, member);
-        bool done = text != NULL &&
-                    (rules_set(&config->rules, name, text, reader->error) || config_fail_with_error(reader));
+        bool done = text != NULL && (rules_set_some(target->rules, target->set, name, text, reader->error) ||
+                                     config_fail_with_error(reader));
         free(text);
         if (!done)
             return false;
         reader->path.length = length;
     }
     return true;
+}
+
+static bool read_rules(struct config_reader *reader, json_t *value, void *target)
+{
+    rule_set set = 0;
+    return read_some_rules(reader, value, &(struct rules_target){&((struct config *)target)->rules, &set});
+}
+
+/* --- other rules for some ------------------------------------------------------------------------------ */
+
+static bool read_override_clusters(struct config_reader *reader, json_t *value, void *override)
+{
+    return read_include_pattern(reader, value, &((struct override *) override)->clusters);
+}
+
+static bool read_override_groups(struct config_reader *reader, json_t *value, void *override)
+{
+    return read_include_pattern(reader, value, &((struct override *) override)->groups);
+}
+
+static bool read_override_topics(struct config_reader *reader, json_t *value, void *override)
+{
+    return read_include_pattern(reader, value, &((struct override *) override)->topics);
+}
+
+static bool read_override_rules(struct config_reader *reader, json_t *value, void *target)
+{
+    struct override *override = target;
+    return read_some_rules(reader, value, &(struct rules_target){&override->rules, &override->set});
+}
+
+static const struct config_key override_keys[] = {
+    {"clusters", read_override_clusters, CONFIG_TEXT, NULL, "Pattern of names of sources. Default: all."},
+    {"groups", read_override_groups, CONFIG_TEXT, NULL, "Pattern of names of groups. Default: all."},
+    {"topics", read_override_topics, CONFIG_TEXT, NULL, "Pattern of names of topics. Default: all."},
+    {"rules", read_override_rules, CONFIG_RULES, NULL, "What differs for them."},
+    CONFIG_LAST_KEY,
+};
+
+static bool read_override(struct config_reader *reader, json_t *value, void *target)
+{
+    struct config *config = target;
+    struct override *override = overrides_add(&config->overrides);
+    if (!config_read_object(reader, value, override_keys, override))
+        return false;
+    if (override->set == 0)
+        return config_fail(reader, "an override changes nothing without \"rules\"; add some, such as "
+                                   "{\"objective\": \"1h\"}");
+    return true;
+}
+
+static bool read_overrides(struct config_reader *reader, json_t *value, void *target)
+{
+    return config_read_list(reader, value, read_override, target);
 }
 
 /* A setting of the whole daemon: its key is the path. */
@@ -275,6 +334,8 @@ const struct config_key config_file_keys[] = {
     {"max_series", read_max_series, CONFIG_COUNT, NULL,
      "The most series on a page; the gravest groups stay. Default: 0, no limit."},
     {"rules", read_rules, CONFIG_RULES, NULL, "Numbers that the conditions depend on."},
+    {"overrides", read_overrides, CONFIG_OBJECTS, override_keys,
+     "Other rules for some clusters, groups or topics; the last that fits wins."},
     {"sources", read_sources, CONFIG_SOURCES, source_keys, "What is watched."},
     CONFIG_LAST_KEY,
 };

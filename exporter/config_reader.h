@@ -35,6 +35,7 @@ enum config_form {
     CONFIG_COUNT,      /* a number from 0 */
     CONFIG_PATTERNS,   /* a list of regular expressions */
     CONFIG_PROPERTIES, /* an object of texts, numbers and truth values, or where to find them */
+    CONFIG_OBJECTS,    /* a list of objects */
     CONFIG_RULES,      /* an object of the rules in exporter/rules.h */
     CONFIG_OBJECT,     /* an object with `keys` */
     CONFIG_SOURCES,    /* a list of objects with `keys`: one kind of source each */

@@ -93,6 +93,8 @@ static json_t *describe(const struct config_key *key)
         return describe_rules();
     case CONFIG_OBJECT:
         return describe_keys(key->keys);
+    case CONFIG_OBJECTS:
+        return json_pack("{s:s, s:o}", "type", "array", "items", describe_keys(key->keys));
     case CONFIG_SOURCES:
         return describe_sources(key->keys);
     default:

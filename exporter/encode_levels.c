@@ -135,7 +135,7 @@ static void render_broker(struct page *page, union measure measure, const struct
 static void render_topic(struct page *page, union measure measure, const struct source_view *source,
                          size_t item)
 {
-    struct topic_subject subject = {&source->snapshot->topics[item]};
+    struct topic_subject subject = {&source->snapshot->topics[item], &source->findings->topics[item]};
     int64_t value = measure.topic(&subject);
     if (value == UNKNOWN)
         return;

@@ -137,12 +137,37 @@ static struct event_list *publish_events(struct group_memory *memory)
     return events_publish(&memory->events, topics);
 }
 
+/* Finds the rules of the group and of its subscriptions, where there are others than those for all. */
+static void find_rules(struct scene *scene)
+{
+    const struct overrides *overrides = scene->overrides;
+    struct rules_memory *ruled = &scene->memory->ruled;
+    scene->rules = scene->everywhere;
+    if (overrides->count == 0)
+        return;
+    if (ruled->edition != overrides->edition)
+        ruled->rules =
+            overrides_apply(overrides, scene->everywhere, &scene->cluster, &scene->group->name, NULL);
+    ruled->edition = overrides->edition;
+    scene->rules = &ruled->rules;
+    for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
+        uint32_t s = scene->group->first_subscription + i;
+        const struct str *topic = &scene->snapshot->topics[scene->snapshot->subscriptions[s].topic].name;
+        ruled = &scene_subscription(scene, s)->ruled;
+        if (ruled->edition != overrides->edition)
+            ruled->rules =
+                overrides_apply(overrides, scene->everywhere, &scene->cluster, &scene->group->name, topic);
+        ruled->edition = overrides->edition;
+    }
+}
+
 static void judge_group(struct scene *scene, uint32_t g)
 {
     struct group_findings *group = &scene->findings->groups[g];
     scene->g = g;
     scene->group = &scene->snapshot->groups[g];
     scene->memory = &scene->history->groups[scene->history->group_at[g]];
+    find_rules(scene);
     scene->gist = (struct gist){
         .unread_since = UNKNOWN,
         .overtake_ms = INT64_MAX,
@@ -165,19 +190,47 @@ static void judge_group(struct scene *scene, uint32_t g)
     group->events = publish_events(scene->memory);
 }
 
-struct findings *evaluate(struct history *history, const struct snapshot *snapshot, int64_t now,
-                          const struct rules *rules)
+/* How much longer a group may have to be down than the topic keeps its messages. */
+static void judge_topic(const struct scene *scene, uint32_t t)
+{
+    const struct snap_topic *topic = &scene->snapshot->topics[t];
+    int64_t *shortfall = &scene->findings->topics[t].shortfall_ms, retention = topic->config.retention_ms;
+    if (topic->config.cleanup_policy == CLEANUP_COMPACT || (retention != UNKNOWN && retention < 0))
+        *shortfall = 0;
+    if (*shortfall == 0 || retention == UNKNOWN)
+        return;
+    int64_t window = scene->everywhere->recovery_window_ms;
+    if (scene->overrides->count > 0)
+        window = overrides_apply(scene->overrides, scene->everywhere, &scene->cluster, NULL, &topic->name)
+                     .recovery_window_ms;
+    *shortfall = window > retention ? window - retention : 0;
+}
+
+struct findings *evaluate_with(struct history *history, const struct snapshot *snapshot, int64_t now,
+                               const struct rules *rules, const struct overrides *overrides,
+                               struct str cluster)
 {
     struct scene scene = {
-        .rules = rules,
+        .everywhere = rules,
+        .overrides = overrides,
+        .cluster = cluster,
         .history = history,
         .snapshot = snapshot,
         .now = now,
         .findings = findings_new(snapshot),
     };
+    for (uint32_t t = 0; t < snapshot->topic_count; t++)
+        judge_topic(&scene, t);
     for (uint32_t g = 0; g < snapshot->group_count; g++)
         judge_group(&scene, g);
     for (int kind = 0; kind < ANOMALIES; kind++)
         scene.findings->anomalies[kind] = history->anomalies[kind];
     return scene.findings;
+}
+
+struct findings *evaluate(struct history *history, const struct snapshot *snapshot, int64_t now,
+                          const struct rules *rules)
+{
+    static const struct overrides none;
+    return evaluate_with(history, snapshot, now, rules, &none, STR_LITERAL(""));
 }

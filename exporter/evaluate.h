@@ -3,6 +3,7 @@
 
 #include "exporter/findings.h"
 #include "exporter/history.h"
+#include "exporter/overrides.h"
 #include "exporter/rules.h"
 #include "exporter/snapshot.h"
 
@@ -15,5 +16,10 @@
  */
 struct findings *evaluate(struct history *history, const struct snapshot *snapshot, int64_t now,
                           const struct rules *rules);
+
+/* The same with other rules for some. `cluster` is the name of the source. */
+struct findings *evaluate_with(struct history *history, const struct snapshot *snapshot, int64_t now,
+                               const struct rules *rules, const struct overrides *overrides,
+                               struct str cluster);
 
 #endif

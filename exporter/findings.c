@@ -67,6 +67,9 @@ struct findings *findings_new(const struct snapshot *snapshot)
     struct findings *findings = MEM_NEW(struct findings);
     findings->group_count = snapshot->group_count;
     findings->subscription_count = snapshot->subscription_count;
+    findings->topics = MEM_ARRAY(snapshot->topic_count, struct topic_findings);
+    for (uint32_t i = 0; i < snapshot->topic_count; i++)
+        findings->topics[i].shortfall_ms = UNKNOWN;
     findings->groups = MEM_ARRAY(snapshot->group_count, struct group_findings);
     findings->subscriptions = MEM_ARRAY(snapshot->subscription_count, struct subscription_findings);
     findings->positions = MEM_ARRAY(snapshot->position_count, struct position_findings);
@@ -90,6 +93,7 @@ void findings_free(struct findings **findings)
         event_list_release(&f->groups[i].events);
     for (uint32_t i = 0; i < f->subscription_count; i++)
         chart_release(&f->subscriptions[i].chart);
+    free(f->topics);
     free(f->groups);
     free(f->subscriptions);
     free(f->positions);

@@ -10,8 +10,8 @@
 
 /*
  * What a snapshot means: made by evaluate(), immutable, and parallel to the snapshot that it judges: element
- * i of groups, subscriptions or positions belongs to element i there. Unknown values are UNKNOWN, times and
- * durations milliseconds.
+ * i of topics, groups, subscriptions or positions belongs to element i there. Unknown values are UNKNOWN,
+ * times and durations milliseconds.
  */
 
 enum grade { GRADE_OK, GRADE_INFO, GRADE_WARNING, GRADE_CRITICAL };
@@ -101,6 +101,10 @@ struct group_findings {
     struct event_list *events;    /* what happened to it; a hold of the findings; NULL: nothing yet */
 };
 
+struct topic_findings {
+    int64_t shortfall_ms; /* by how much its retention is shorter than the recovery window; 0: it suffices */
+};
+
 /* What should not be, counted once an occurrence: the values of the label `kind`. */
 enum anomaly {
     ANOMALY_COMMITTED_BEYOND_END,
@@ -114,6 +118,7 @@ const char *anomaly_name(enum anomaly anomaly);
 
 struct findings {
     uint32_t group_count, subscription_count;
+    struct topic_findings *topics;
     struct group_findings *groups;
     struct subscription_findings *subscriptions;
     struct position_findings *positions;

@@ -24,16 +24,16 @@ static int64_t forecast(double ms)
 }
 
 /* Retention by time: the edge moves a second a second through the timestamps, the reader by its time lag. */
-static struct overtaking overtaking_by_time(const struct scene *scene, int64_t retention_ms,
-                                            const struct position_memory *memory, int64_t lag_ms)
+static struct overtaking overtaking_by_time(const struct scene *scene, const struct rules *rules,
+                                            int64_t retention_ms, const struct position_memory *memory,
+                                            int64_t lag_ms)
 {
     struct overtaking found = {UNKNOWN, UNKNOWN, UNKNOWN};
     const struct mark *mark = &memory->marks[0];
     int64_t elapsed = scene->now - mark->time;
     found.headroom_ms = retention_ms > lag_ms ? retention_ms - lag_ms : 0;
-    found.horizon_ms =
-        smaller(scene->rules->horizon_ms, (int64_t)(scene->rules->horizon_share * (double)retention_ms));
-    if (mark->lag_ms == UNKNOWN || elapsed < scene_pace(scene, look_back_ms))
+    found.horizon_ms = smaller(rules->horizon_ms, (int64_t)(rules->horizon_share * (double)retention_ms));
+    if (mark->lag_ms == UNKNOWN || elapsed < rules_pace(rules, look_back_ms))
         return found;
     double growth = (double)(lag_ms - mark->lag_ms) / (double)elapsed;
     if (growth > standing_still)
@@ -42,27 +42,28 @@ static struct overtaking overtaking_by_time(const struct scene *scene, int64_t r
 }
 
 /* Retention by size: the start follows the end at the speed of writing, once it has begun to move. */
-static struct overtaking overtaking_by_size(const struct scene *scene, const struct position_memory *memory,
+static struct overtaking overtaking_by_size(const struct scene *scene, const struct rules *rules,
+                                            const struct position_memory *memory,
                                             const struct partition_memory *partition,
                                             const struct snap_partition *seen)
 {
     struct overtaking found = {UNKNOWN, UNKNOWN, UNKNOWN};
     double written = partition->rate / 1000; /* a millisecond */
     int64_t elapsed = scene->now - memory->marks[0].time;
-    if (!partition->start_moved || written <= 0 || elapsed < scene_pace(scene, look_back_ms))
+    if (!partition->start_moved || written <= 0 || elapsed < rules_pace(rules, look_back_ms))
         return found;
     double distance = memory->committed > seen->start ? (double)(memory->committed - seen->start) : 0;
     double held = (double)(seen->end - seen->start) / written;
     double read = (double)(memory->committed - memory->marks[0].committed) / (double)elapsed;
     found.headroom_ms = forecast(distance / written);
-    found.horizon_ms = smaller(scene->rules->horizon_ms, (int64_t)(scene->rules->horizon_share * held));
+    found.horizon_ms = smaller(rules->horizon_ms, (int64_t)(rules->horizon_share * held));
     if (written - read > standing_still * written)
         found.overtake_ms = forecast(distance / (written - read));
     return found;
 }
 
-static struct overtaking overtaking(const struct scene *scene, const struct snap_topic *topic,
-                                    const struct position_memory *memory,
+static struct overtaking overtaking(const struct scene *scene, const struct rules *rules,
+                                    const struct snap_topic *topic, const struct position_memory *memory,
                                     const struct partition_memory *partition,
                                     const struct snap_partition *seen)
 {
@@ -71,9 +72,9 @@ static struct overtaking overtaking(const struct scene *scene, const struct snap
     if (topic->config.cleanup_policy == CLEANUP_COMPACT || lag_ms == UNKNOWN || lag_ms == 0)
         return by_time;
     if (topic->config.retention_ms > 0)
-        by_time = overtaking_by_time(scene, topic->config.retention_ms, memory, lag_ms);
+        by_time = overtaking_by_time(scene, rules, topic->config.retention_ms, memory, lag_ms);
     if (topic->config.retention_bytes > 0)
-        by_size = overtaking_by_size(scene, memory, partition, seen);
+        by_size = overtaking_by_size(scene, rules, memory, partition, seen);
     if (by_time.headroom_ms == UNKNOWN)
         return by_size;
     if (by_size.headroom_ms == UNKNOWN)
@@ -82,14 +83,15 @@ static struct overtaking overtaking(const struct scene *scene, const struct snap
 }
 
 /* By the speed of reading and writing since the mark. */
-static int64_t catchup(const struct scene *scene, const struct position_memory *memory,
-                       const struct partition_memory *partition, int64_t lag)
+static int64_t catchup(const struct scene *scene, const struct rules *rules,
+                       const struct position_memory *memory, const struct partition_memory *partition,
+                       int64_t lag)
 {
     const struct mark *mark = &memory->marks[0];
     int64_t elapsed = scene->now - mark->time;
     if (lag == 0)
         return 0;
-    if (elapsed < scene_pace(scene, look_back_ms))
+    if (elapsed < rules_pace(rules, look_back_ms))
         return UNKNOWN;
     double read = (double)(memory->committed - mark->committed) / (double)elapsed;
     double closing = read - partition->rate / 1000;
@@ -105,14 +107,14 @@ static int64_t exposed(const struct snap_topic *topic, int64_t lag, int64_t lag_
     return lag == UNKNOWN || lag_ms == UNKNOWN || lag_ms < safe ? 0 : lag;
 }
 
-static void note_risks(struct scene *scene, const struct snap_topic *topic,
+static void note_risks(struct scene *scene, const struct rules *rules, const struct snap_topic *topic,
                        const struct position_memory *memory, const struct overtaking *ahead,
                        struct place place)
 {
     /* A reader that is a moment behind is no news to the cleaner, which works on closed segments. */
     static const int64_t current_ms = 90 * 1000;
     struct gist *gist = &scene->gist;
-    int64_t safe = topic->config.min_compaction_lag_ms, behind = scene_pace(scene, current_ms);
+    int64_t safe = topic->config.min_compaction_lag_ms, behind = rules_pace(rules, current_ms);
     bool compacted = topic->config.cleanup_policy == CLEANUP_COMPACT ||
                      topic->config.cleanup_policy == CLEANUP_COMPACT_DELETE;
     if (ahead->overtake_ms != UNKNOWN && ahead->overtake_ms <= ahead->horizon_ms &&
@@ -136,6 +138,7 @@ void forecast_subscription(struct scene *scene, uint32_t s)
     const struct snap_topic *topic = &scene->snapshot->topics[seen->topic];
     const struct topic_memory *partitions = &scene->history->topics[scene->history->topic_at[seen->topic]];
     const struct subscription_memory *memory = scene_subscription(scene, s);
+    const struct rules *rules = scene_rules(scene, s);
     struct subscription_findings *sub = &scene->findings->subscriptions[s];
     bool converging = true;
     int64_t latest = UNKNOWN, taken = UNKNOWN;
@@ -146,12 +149,12 @@ void forecast_subscription(struct scene *scene, uint32_t s)
         at = scene_skip_absent(memory, at);
         if (position->lag == UNKNOWN)
             continue;
-        struct overtaking ahead =
-            overtaking(scene, topic, &memory->positions[at], ends, &scene->snapshot->partitions[partition]);
+        struct overtaking ahead = overtaking(scene, rules, topic, &memory->positions[at], ends,
+                                             &scene->snapshot->partitions[partition]);
         keep_smaller(&sub->headroom_ms, ahead.headroom_ms);
         keep_smaller(&sub->overtake_ms, ahead.overtake_ms);
-        note_risks(scene, topic, &memory->positions[at], &ahead, (struct place){s, p});
-        int64_t caught_up = catchup(scene, &memory->positions[at], ends, position->lag);
+        note_risks(scene, rules, topic, &memory->positions[at], &ahead, (struct place){s, p});
+        int64_t caught_up = catchup(scene, rules, &memory->positions[at], ends, position->lag);
         converging &= caught_up != UNKNOWN;
         latest = caught_up > latest ? caught_up : latest;
         add_known(&taken, exposed(topic, position->lag, position->lag_ms));

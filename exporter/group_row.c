@@ -1,8 +1,12 @@
 #include "exporter/group_row.h"
 
 #include "exporter/base/mem.h"
+#include "exporter/base/utf8.h"
 
 #include <stdlib.h>
+#include <string.h>
+
+enum { NAME_LIMIT = 1 << 20 };
 
 static void add_rates(struct group_row *row, const struct chart *chart)
 {
@@ -63,4 +67,37 @@ enum grade group_row_grade(const struct group_row *row)
 {
     enum condition gravest = group_gravest(row->findings);
     return gravest == CONDITIONS ? GRADE_OK : condition_grade(gravest);
+}
+
+/* The index of the group that is shown by this name, or NO_INDEX. */
+static int64_t find_shown(const struct snapshot *snapshot, struct str name)
+{
+    int64_t plain = snapshot_find_group(snapshot, name);
+    if (plain != NO_INDEX && utf8_plain_prefix(name) == name.length)
+        return plain;
+    struct buf shown = buf_make(NAME_LIMIT);
+    int64_t found = NO_INDEX;
+    for (uint32_t g = 0; g < snapshot->group_count && found == NO_INDEX; g++) {
+        buf_reset(&shown);
+        utf8_add_shown(&shown, snapshot->groups[g].name);
+        if (buf_ok(&shown) && str_equal(buf_str(&shown), name))
+            found = g;
+    }
+    buf_free(&shown);
+    return found;
+}
+
+bool group_row_find(const struct view *view, struct str name, const char *cluster, struct group_row *row)
+{
+    for (size_t i = 0; i < view->source_count; i++) {
+        const struct source_view *source = &view->sources[i];
+        if (source->snapshot == NULL || (cluster != NULL && strcmp(source->status.cluster, cluster) != 0))
+            continue;
+        int64_t found = find_shown(source->snapshot, name);
+        if (found == NO_INDEX)
+            continue;
+        *row = group_row(source, (uint32_t)found);
+        return true;
+    }
+    return false;
 }

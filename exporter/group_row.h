@@ -25,6 +25,10 @@ struct group_row group_row(const struct source_view *source, uint32_t index);
  * caller frees the array; what it points to belongs to the view. */
 struct group_row *group_rows(const struct view *view, size_t *count);
 
+/* The row of the group that is shown (utf8.h) by this name, of the source that is called `cluster`, or of the
+ * first that has one where that is NULL. False: there is none. */
+bool group_row_find(const struct view *view, struct str name, const char *cluster, struct group_row *row);
+
 /* The grade of its verdict. */
 enum grade group_row_grade(const struct group_row *row);
 

@@ -453,7 +453,8 @@ static void observe_groups(struct history *history, const struct snapshot *snaps
         if (history_away(history, history->time - group->seen))
             group->alive_since = history->time;
         group_observe(group, seen, history);
-        bool empty = empty_before && group->empty_since != UNKNOWN;
+        bool empty = empty_before && group->empty_since != UNKNOWN &&
+                     !history_gap(history, history->time - group->seen);
         bool progressed = observe_subscriptions(history, group, snapshot, seen,
                                                 empty && group->had_members && !group->works_empty);
         group->works_empty |= empty && progressed;

@@ -238,6 +238,7 @@ static struct chart *take_chart(struct reader *reader)
 static void take_subscription(struct reader *reader, struct subscription_memory *subscription)
 {
     take(reader, subscription, sizeof *subscription);
+    subscription->ruled.edition = 0; /* editions are of one process */
     reader->failed |= subscription->trends > TREND_SAMPLES;
     subscription->topic = take_array(reader, subscription->topic_length, 1, 1);
     subscription->positions =
@@ -263,6 +264,7 @@ static void take_events(struct reader *reader, struct event_memory *memory, uint
 static void take_group(struct reader *reader, struct group_memory *group)
 {
     take(reader, group, sizeof *group);
+    group->ruled.edition = 0;
     uint32_t count = group->subscription_count;
     group->subscription_count = 0;
     group->subscriptions = NULL;

@@ -16,8 +16,10 @@ static const struct header {
 
 /* Nothing from elsewhere, no script that is not the page's own. */
 static const struct header html_headers[] = {
-    {"Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
-                                "form-action 'none'; frame-ancestors 'none'"},
+    {"Content-Security-Policy",
+     "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+     "img-src 'self' data:; base-uri 'none'; form-action 'self'; "
+     "frame-ancestors 'none'"},
 };
 
 static bool add_headers(struct MHD_Response *response, const struct header *headers, size_t count)
@@ -57,6 +59,11 @@ static struct MHD_Response *text_response(const char *text)
 enum MHD_Result answer_text(const struct request *request, unsigned status, const char *text)
 {
     return answer_response(request, status, TYPE_TEXT, text_response(text));
+}
+
+enum MHD_Result answer_static(const struct request *request, const char *type, const char *text)
+{
+    return answer_response(request, MHD_HTTP_OK, type, text_response(text));
 }
 
 enum MHD_Result answer_text_allowing(const struct request *request, const char *text, const char *methods)

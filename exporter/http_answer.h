@@ -13,6 +13,8 @@ enum { ANSWER_LIMIT = 64 * 1024 * 1024 }; /* bytes of an answer that is made in 
 #define TYPE_TEXT "text/plain; charset=utf-8"
 #define TYPE_HTML "text/html; charset=utf-8"
 #define TYPE_JSON "application/json"
+#define TYPE_CSS  "text/css; charset=utf-8"
+#define TYPE_JS   "text/javascript; charset=utf-8"
 
 /* Gives the response the headers that every answer has; false when there is no memory for them. */
 bool answer_add_headers(const struct http *http, struct MHD_Response *response, const char *type);
@@ -23,6 +25,9 @@ enum MHD_Result answer_response(const struct request *request, unsigned status, 
 
 /* `text` is static. */
 enum MHD_Result answer_text(const struct request *request, unsigned status, const char *text);
+
+/* 200 with a text that is static. */
+enum MHD_Result answer_static(const struct request *request, const char *type, const char *text);
 
 /* 405, with the methods that the path takes; both texts are static. */
 enum MHD_Result answer_text_allowing(const struct request *request, const char *text, const char *methods);

@@ -12,6 +12,10 @@ static const struct route {
     answer_request *answer;
 } routes[] = {
     {"/", METHOD_GET, answer_screen},
+    {"/groups/", METHOD_GET, answer_group_screen},
+    {"/ledger", METHOD_GET, answer_ledger},
+    {"/assets/screen.css", METHOD_GET, answer_css},
+    {"/assets/screen.js", METHOD_GET, answer_js},
     {"/metrics", METHOD_GET, answer_metrics},
     {"/healthz", METHOD_GET, answer_health},
     {"/readyz", METHOD_GET, answer_ready},

@@ -18,6 +18,10 @@ answer_request answer_group;
 
 /* http_pages.c */
 answer_request answer_screen;
+answer_request answer_group_screen;
+answer_request answer_ledger;
+answer_request answer_css;
+answer_request answer_js;
 answer_request answer_health;
 answer_request answer_ready;
 

@@ -1,6 +1,5 @@
 #include "exporter/json_groups.h"
 
-#include "exporter/base/utf8.h"
 #include "exporter/group_row.h"
 #include "exporter/json_value.h"
 #include "exporter/reason.h"
@@ -322,43 +321,18 @@ static void add_details(struct json_writer *json, const struct group_row *row)
     add_events(json, row->findings->events);
 }
 
-/* The index of the group that is shown by this name, or NO_INDEX. */
-static int64_t find_shown(const struct snapshot *snapshot, struct str name)
-{
-    int64_t plain = snapshot_find_group(snapshot, name);
-    if (plain != NO_INDEX && utf8_plain_prefix(name) == name.length)
-        return plain;
-    struct buf shown = buf_make(TEXT_LIMIT);
-    int64_t found = NO_INDEX;
-    for (uint32_t g = 0; g < snapshot->group_count && found == NO_INDEX; g++) {
-        buf_reset(&shown);
-        utf8_add_shown(&shown, snapshot->groups[g].name);
-        if (buf_ok(&shown) && str_equal(buf_str(&shown), name))
-            found = g;
-    }
-    buf_free(&shown);
-    return found;
-}
-
 bool json_add_group(struct buf *out, const struct view *view, int64_t now, struct str name,
                     const char *cluster)
 {
-    for (size_t i = 0; i < view->source_count; i++) {
-        const struct source_view *source = &view->sources[i];
-        if (source->snapshot == NULL || (cluster != NULL && strcmp(source->status.cluster, cluster) != 0))
-            continue;
-        int64_t found = find_shown(source->snapshot, name);
-        if (found == NO_INDEX)
-            continue;
-        struct group_row row = group_row(source, (uint32_t)found);
-        struct json_writer json = {.out = out};
-        json_put_open(&json, '{');
-        json_add_seconds(&json, "t", now);
-        add_row(&json, &row, true);
-        add_details(&json, &row);
-        json_put_close(&json, '}');
-        buf_add_char(out, '\n');
-        return true;
-    }
-    return false;
+    struct group_row row;
+    if (!group_row_find(view, name, cluster, &row))
+        return false;
+    struct json_writer json = {.out = out};
+    json_put_open(&json, '{');
+    json_add_seconds(&json, "t", now);
+    add_row(&json, &row, true);
+    add_details(&json, &row);
+    json_put_close(&json, '}');
+    buf_add_char(out, '\n');
+    return true;
 }

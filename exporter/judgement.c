@@ -88,9 +88,9 @@ static bool walk_next(const struct scene *scene, struct walk *walk)
 
 /* --- no progress --------------------------------------------------------------------------------------- */
 
-static int64_t patience(const struct scene *scene, const struct position_memory *memory)
+static int64_t patience(const struct scene *scene, uint32_t s, const struct position_memory *memory)
 {
-    int64_t least = scene->rules->stuck_after_ms;
+    int64_t least = scene_rules(scene, s)->stuck_after_ms;
     if (least < rules_default().stuck_after_ms) /* who wants it sooner doesn't want to wait for habits */
         return least;
     return later(least, position_patience(memory, scene->history));
@@ -109,7 +109,7 @@ static void rule_stopped(struct scene *scene)
         if (unread_since == UNKNOWN || walk.memory->unread_since < unread_since)
             unread_since = walk.memory->unread_since;
         if (memory->works_empty)
-            wait = later(wait, patience(scene, walk.memory));
+            wait = later(wait, patience(scene, walk.s, walk.memory));
     }
     int64_t since = later(progress, unread_since);
     if (unread_since != UNKNOWN && scene->now - since >= wait)
@@ -119,14 +119,16 @@ static void rule_stopped(struct scene *scene)
 
 static void rule_stuck(struct scene *scene)
 {
-    if (scene->memory->empty_since != UNKNOWN || scene->gist.unread_since == UNKNOWN ||
-        scene->now - scene->gist.unread_since < scene->rules->stuck_after_ms)
+    if (scene->memory->empty_since != UNKNOWN || scene->gist.unread_since == UNKNOWN)
+        return;
+    if (scene->overrides->count == 0 && scene->now - scene->gist.unread_since < scene->rules->stuck_after_ms)
         return;
     for (struct walk walk = {0}; walk_next(scene, &walk);) {
         if (walk.memory->unread_since == UNKNOWN)
             continue;
         int64_t since = later(walk.memory->unread_since, scene->memory->alive_since);
-        int64_t wait = patience(scene, walk.memory), cycle = position_cycle(walk.memory, scene->history);
+        int64_t wait = patience(scene, walk.s, walk.memory),
+                cycle = position_cycle(walk.memory, scene->history);
         if (scene->now - since >= wait)
             found(scene, CONDITION_STUCK, (struct place){walk.s, walk.p}, since,
                   INPUTS(walk.memory->unread_since, scene->memory->alive_since, cycle > 0 ? cycle : UNKNOWN,
@@ -182,9 +184,10 @@ static void rule_rebalance_storm(struct scene *scene)
 /* --- too slow ------------------------------------------------------------------------------------------ */
 
 /* Beyond the objective, and not on its way back. */
-static bool over_objective(const struct scene *scene, const struct subscription_memory *memory)
+static bool over_objective(const struct scene *scene, int64_t objective,
+                           const struct subscription_memory *memory)
 {
-    int64_t objective = scene->rules->objective_ms, since = trend_above(memory, objective);
+    int64_t since = trend_above(memory, objective);
     if (since == UNKNOWN || scene->now - since < objective / 8)
         return false;
     int64_t lag = memory->trend[memory->trends - 1].value, before = trend_ago(memory, scene->now, objective);
@@ -192,9 +195,9 @@ static bool over_objective(const struct scene *scene, const struct subscription_
 }
 
 /* Within it still, but away from its old level for so long that it is no peak. */
-static bool growing(const struct scene *scene, const struct subscription_memory *memory)
+static bool growing(const struct scene *scene, int64_t objective, const struct subscription_memory *memory)
 {
-    int64_t objective = scene->rules->objective_ms, now = scene->now;
+    int64_t now = scene->now;
     int64_t high_since = trend_above(memory, objective / 5), off_since = trend_above(memory, objective / 6),
             away_since = trend_above(memory, objective / 15);
     if (high_since == UNKNOWN || now - high_since < objective * 4 / 5 ||
@@ -206,9 +209,9 @@ static bool growing(const struct scene *scene, const struct subscription_memory 
 }
 
 /* A replay is behind on purpose, unless it doesn't get ahead. */
-static bool replays(const struct scene *scene, const struct subscription_memory *memory)
+static bool replays(const struct scene *scene, int64_t objective, const struct subscription_memory *memory)
 {
-    int64_t objective = scene->rules->objective_ms, since = memory->replaying_since;
+    int64_t since = memory->replaying_since;
     if (since == UNKNOWN)
         return false;
     int64_t before = trend_ago(memory, scene->now, objective * 3);
@@ -222,11 +225,13 @@ static void rule_falling_behind(struct scene *scene)
     for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
         uint32_t s = scene->group->first_subscription + i;
         const struct subscription_memory *memory = scene_subscription(scene, s);
-        if (replays(scene, memory) || is_found(scene, CONDITION_STOPPED) || is_found(scene, CONDITION_STUCK))
+        int64_t objective = scene_rules(scene, s)->objective_ms;
+        if (replays(scene, objective, memory) || is_found(scene, CONDITION_STOPPED) ||
+            is_found(scene, CONDITION_STUCK))
             continue;
-        if (!over_objective(scene, memory) && !growing(scene, memory))
+        if (!over_objective(scene, objective, memory) && !growing(scene, objective, memory))
             continue;
-        int64_t objective = scene->rules->objective_ms, since = trend_above(memory, objective / 5);
+        int64_t since = trend_above(memory, objective / 5);
         found(scene, CONDITION_FALLING_BEHIND, on_topic(s), since,
               INPUTS(memory->trend[memory->trends - 1].value, trend_ago(memory, scene->now, objective), since,
                      objective));
@@ -241,7 +246,7 @@ struct skew {
 
 static bool find_skew(const struct scene *scene, uint32_t s, struct skew *skew)
 {
-    int64_t behind_ms = scene_pace(scene, 45 * 1000), current_ms = scene_pace(scene, 22 * 1000);
+    int64_t behind_ms = rules_pace(scene->rules, 45 * 1000), current_ms = rules_pace(scene->rules, 22 * 1000);
     const struct snap_subscription *sub = &scene->snapshot->subscriptions[s];
     const struct subscription_findings *sums = &scene->findings->subscriptions[s];
     int64_t worst = NO_INDEX, current = 0;
@@ -277,7 +282,8 @@ static void rule_retention_risk(struct scene *scene)
 {
     static const int64_t lasting_ms = 4 * 60 * 1000;
     struct place place = scene->gist.overtaken;
-    if (held(scene, CONDITION_RETENTION_RISK, place.position != NO_INDEX, scene_pace(scene, lasting_ms)))
+    if (held(scene, CONDITION_RETENTION_RISK, place.position != NO_INDEX,
+             rules_pace(scene->rules, lasting_ms)))
         found(scene, CONDITION_RETENTION_RISK, place, scene->memory->since[CONDITION_RETENTION_RISK],
               INPUTS(scene->gist.headroom_ms, scene->gist.overtake_ms, scene->gist.horizon_ms));
 }
@@ -292,9 +298,9 @@ static int64_t position_on(const struct scene *scene, uint32_t s, int32_t number
     return NO_INDEX;
 }
 
-static bool recent(const struct scene *scene, int64_t event)
+static bool recent(const struct scene *scene, uint32_t s, int64_t event)
 {
-    return event != UNKNOWN && scene->now - event < scene->rules->clear_after_ms;
+    return event != UNKNOWN && scene->now - event < scene_rules(scene, s)->clear_after_ms;
 }
 
 /* The first of the subscription's readers that stands before what is still there, and by how much. */
@@ -318,13 +324,13 @@ static void rule_data_lost(struct scene *scene)
         uint32_t s = scene->group->first_subscription + i;
         const struct subscription_memory *memory = scene_subscription(scene, s);
         int64_t by = 0, p = scene->gist.before_start ? before_start(scene, s, &by) : NO_INDEX;
-        if (p == NO_INDEX && !recent(scene, memory->lost_at))
+        if (p == NO_INDEX && !recent(scene, s, memory->lost_at))
             continue;
         if (memory->lost_at != UNKNOWN)
             p = position_on(scene, s, memory->lost_on);
         found(scene, CONDITION_DATA_LOST, (struct place){s, p},
               memory->lost_at != UNKNOWN ? memory->lost_at : scene->now,
-              INPUTS(memory->lost_at, memory->lost, by, scene->rules->clear_after_ms));
+              INPUTS(memory->lost_at, memory->lost, by, scene_rules(scene, s)->clear_after_ms));
     }
 }
 
@@ -333,10 +339,10 @@ static void rule_skipped(struct scene *scene)
     for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
         uint32_t s = scene->group->first_subscription + i;
         const struct subscription_memory *memory = scene_subscription(scene, s);
-        if (recent(scene, memory->skipped_at))
+        if (recent(scene, s, memory->skipped_at))
             found(scene, CONDITION_SKIPPED, (struct place){s, position_on(scene, s, memory->skipped_on)},
                   memory->skipped_at,
-                  INPUTS(memory->skipped_at, memory->skipped, scene->rules->clear_after_ms));
+                  INPUTS(memory->skipped_at, memory->skipped, scene_rules(scene, s)->clear_after_ms));
     }
 }
 
@@ -362,7 +368,8 @@ static void rule_compaction_risk(struct scene *scene)
 {
     static const int64_t lasting_ms = 60 * 1000;
     struct place place = scene->gist.compacted;
-    if (held(scene, CONDITION_COMPACTION_RISK, place.position != NO_INDEX, scene_pace(scene, lasting_ms)))
+    if (held(scene, CONDITION_COMPACTION_RISK, place.position != NO_INDEX,
+             rules_pace(scene->rules, lasting_ms)))
         found(scene, CONDITION_COMPACTION_RISK, place, scene->memory->since[CONDITION_COMPACTION_RISK],
               INPUTS(scene->gist.compacted_lag_ms, scene->gist.compacted_after_ms));
 }
@@ -395,7 +402,7 @@ static void rule_idle_members(struct scene *scene)
                 .partitions;
     if (idle == UNKNOWN && scene->memory->members != UNKNOWN && partitions > 0)
         idle = scene->memory->members - partitions;
-    if (held(scene, CONDITION_IDLE_MEMBERS, idle > 0, scene_pace(scene, lasting_ms)))
+    if (held(scene, CONDITION_IDLE_MEMBERS, idle > 0, rules_pace(scene->rules, lasting_ms)))
         found(scene, CONDITION_IDLE_MEMBERS, nowhere, scene->memory->since[CONDITION_IDLE_MEMBERS],
               INPUTS(idle, scene->memory->members, partitions));
 }

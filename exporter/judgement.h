@@ -24,7 +24,10 @@ struct gist {
 /* What a rule sees, and where it says what it found: one group of one snapshot. Known to the evaluation
  * only. */
 struct scene {
-    const struct rules *rules;
+    const struct rules *everywhere; /* without overrides */
+    const struct overrides *overrides;
+    struct str cluster;
+    const struct rules *rules; /* of the group */
     struct history *history;
     const struct snapshot *snapshot;
     int64_t now;
@@ -42,6 +45,12 @@ static inline struct subscription_memory *scene_subscription(const struct scene 
     return &scene->memory->subscriptions[scene->history->subscription_at[s]];
 }
 
+/* The rules for that subscription. */
+static inline const struct rules *scene_rules(const struct scene *scene, uint32_t s)
+{
+    return scene->overrides->count == 0 ? scene->rules : &scene_subscription(scene, s)->ruled.rules;
+}
+
 /* The next position from `at` on that is in the snapshot. */
 static inline uint32_t scene_skip_absent(const struct subscription_memory *memory, uint32_t at)
 {
@@ -52,9 +61,9 @@ static inline uint32_t scene_skip_absent(const struct subscription_memory *memor
 
 /* A time that makes sure of something, shortened for who has an objective shorter than the default and so
  * wants to know sooner; never lengthened. */
-static inline int64_t scene_pace(const struct scene *scene, int64_t ms)
+static inline int64_t rules_pace(const struct rules *rules, int64_t ms)
 {
-    int64_t usual = rules_default().objective_ms, objective = scene->rules->objective_ms;
+    int64_t usual = rules_default().objective_ms, objective = rules->objective_ms;
     return objective < usual ? ms * objective / usual : ms;
 }
 

@@ -87,6 +87,11 @@ int64_t measure_topic_retention(const struct topic_subject *subject)
     return config->cleanup_policy == CLEANUP_COMPACT ? UNKNOWN : limit(config->retention_ms);
 }
 
+int64_t measure_topic_retention_shortfall(const struct topic_subject *subject)
+{
+    return subject->findings->shortfall_ms;
+}
+
 int64_t measure_topic_unkeyed_ratio(const struct topic_subject *subject)
 {
     double ratio = subject->topic->unkeyed_ratio;

@@ -67,6 +67,7 @@ struct broker_subject {
 };
 struct topic_subject {
     const struct snap_topic *topic;
+    const struct topic_findings *findings;
 };
 struct topic_info_subject {
     const struct snap_topic *topic;

@@ -5,6 +5,7 @@
 #include "exporter/events.h"
 #include "exporter/findings.h"
 #include "exporter/history.h"
+#include "exporter/rules.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -32,6 +33,12 @@ enum { END_SAMPLES = 32, WAITS = 3, REBALANCES = 32, TREND_SAMPLES = 40 };
 
 struct sample {
     int64_t time, value;
+};
+
+/* The rules that hold here, where there are some that don't hold everywhere. */
+struct rules_memory {
+    uint64_t edition; /* of the overrides that they were found by; 0: none yet */
+    struct rules rules;
 };
 
 /* --- of a partition ------------------------------------------------------------------------------------ */
@@ -105,6 +112,7 @@ struct subscription_memory {
     int64_t replaying_since;            /* UNKNOWN: it isn't */
     struct sample trend[TREND_SAMPLES]; /* the worst steady time lag over time, oldest first */
     uint32_t trends;
+    struct rules_memory ruled;
     struct chart *chart; /* a hold of its own; NULL: nothing yet */
 };
 
@@ -132,6 +140,7 @@ struct group_memory {
     int64_t judged;            /* the snapshot that was judged last */
     int64_t since[CONDITIONS]; /* when the cause was first seen; UNKNOWN: it is absent */
     uint32_t conditions;       /* those that were true then */
+    struct rules_memory ruled;
     struct event_memory events;
 };
 

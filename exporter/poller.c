@@ -289,8 +289,9 @@ static void publish_success(struct poller *poller, struct snapshot *snapshot)
     if (poller->recorder != NULL)
         recorder_add(poller->recorder, str_of(poller->name), snapshot);
     history_observe(poller->history, snapshot);
-    struct findings *findings =
-        evaluate(poller->history, snapshot, snapshot->time, &poller->settings.shared->config.rules);
+    const struct config *config = &poller->settings.shared->config;
+    struct findings *findings = evaluate_with(poller->history, snapshot, snapshot->time, &config->rules,
+                                              &config->overrides, str_of(poller->name));
     if (poller->state != NULL)
         state_file_save(poller->state, poller->history, false);
     publish_poll(poller->publish, poller->id, &poller->status, snapshot, findings);

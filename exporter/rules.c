@@ -21,6 +21,7 @@ static const struct rule_row {
     RULE_TABLE(ROW_DURATION, ROW_SHARE, ROW_COUNT)};
 
 enum { ROWS = sizeof rows / sizeof rows[0] };
+_Static_assert(ROWS <= 32, "a rule_set has a bit for each rule");
 
 static const int64_t longest_ms = INT64_C(3660) * 24 * 3600 * 1000;
 static const int64_t highest_count = 1000;
@@ -89,7 +90,8 @@ static void refuse_name(const char *name, struct error *error)
     buf_free(&names);
 }
 
-bool rules_set(struct rules *rules, const char *name, const char *value, struct error *error)
+bool rules_set_some(struct rules *rules, rule_set *set, const char *name, const char *value,
+                    struct error *error)
 {
     static const char *const wanted[] = {
         [RULE_DURATION] = "a duration such as 500ms, 90s, 5m, 24h or 2d",
@@ -99,11 +101,28 @@ bool rules_set(struct rules *rules, const char *name, const char *value, struct 
     for (size_t i = 0; i < ROWS; i++) {
         if (strcmp(rows[i].name, name) != 0)
             continue;
-        if (parse(rules, &rows[i], value))
+        if (parse(rules, &rows[i], value)) {
+            *set |= UINT32_C(1) << i;
             return true;
+        }
         error_set(error, ERROR_USAGE, "rule \"%s\": \"%s\" is not %s", name, value, wanted[rows[i].kind]);
         return false;
     }
     refuse_name(name, error);
     return false;
+}
+
+bool rules_set(struct rules *rules, const char *name, const char *value, struct error *error)
+{
+    rule_set set = 0;
+    return rules_set_some(rules, &set, name, value, error);
+}
+
+void rules_overlay(struct rules *rules, const struct rules *from, rule_set set)
+{
+    for (size_t i = 0; i < ROWS; i++) {
+        size_t size = rows[i].kind == RULE_SHARE ? sizeof(double) : sizeof(int64_t);
+        if (set & UINT32_C(1) << i)
+            memcpy((char *)rules + rows[i].offset, (const char *)from + rows[i].offset, size);
+    }
 }

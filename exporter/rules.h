@@ -33,11 +33,21 @@ struct rules {
     RULE_TABLE(RULE_DURATION_FIELD, RULE_SHARE_FIELD, RULE_COUNT_FIELD)
 };
 
+/* Some of the rules, a bit each. */
+typedef uint32_t rule_set;
+
 /* The defaults, which need no tuning. */
 struct rules rules_default(void);
 
 /* Sets the rule called `name` from text: "5m", "90s", "24h", "2d", "500ms" for durations, a number for the
  * others. ERROR_USAGE that names the rule, what is wrong and what would be right. */
 bool rules_set(struct rules *rules, const char *name, const char *value, struct error *error);
+
+/* The same, and adds the rule to `set`. */
+bool rules_set_some(struct rules *rules, rule_set *set, const char *name, const char *value,
+                    struct error *error);
+
+/* Sets those of `set` as they are in `from`. */
+void rules_overlay(struct rules *rules, const struct rules *from, rule_set set);
 
 #endif

@@ -47,7 +47,7 @@ def test_prometheus_own_parser_reads_the_same_as_ours(busy_page):
 def test_every_series_names_its_cluster(busy_page):
     """All but those about the process itself."""
     for name, labels in exposition.parse(busy_page):
-        if not name.startswith(("process_", "tidemark_build_info", "tidemark_page_")):
+        if not name.startswith(("process_", "tidemark_build_info", "tidemark_page_", "tidemark_config_", "tidemark_series")):
             assert dict(labels).get("cluster") == "default", (name, labels)
 
 

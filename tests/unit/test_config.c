@@ -106,6 +106,34 @@ static void test_whole_yaml_file(void **state)
     config_free(&config);
 }
 
+/* Two overrides: the later one wins where both fit, and what neither names stays. */
+static void test_overrides(void **state)
+{
+    (void)state;
+    static const char text[] =
+        "overrides:\n"
+        "  - {clusters: prod, groups: batch-.*, rules: {objective: 1h, stuck_after: 20m}}\n"
+        "  - {groups: batch-fast, topics: orders, rules: {objective: 2m}}\n";
+    struct error error = {0};
+    struct config config = config_default();
+    bool read = config_read_text(&config, "f.yaml", text, strlen(text), &error);
+    assert_string_equal(error_text(&error), "no error");
+    assert_true(read);
+    const struct str prod = STR_LITERAL("prod"), other = STR_LITERAL("other"),
+                     fast = STR_LITERAL("batch-fast");
+    const struct str orders = STR_LITERAL("orders");
+    struct rules rules = overrides_apply(&config.overrides, &config.rules, &prod, &fast, NULL);
+    assert_int_equal(rules.objective_ms, 3600000);
+    assert_int_equal(rules.stuck_after_ms, 1200000);
+    assert_int_equal(rules.stopped_after_ms, rules_default().stopped_after_ms);
+    rules = overrides_apply(&config.overrides, &config.rules, &prod, &fast, &orders);
+    assert_int_equal(rules.objective_ms, 120000);
+    assert_int_equal(rules.stuck_after_ms, 1200000);
+    rules = overrides_apply(&config.overrides, &config.rules, &other, &fast, NULL);
+    assert_int_equal(rules.objective_ms, rules_default().objective_ms);
+    config_free(&config);
+}
+
 /* Flags alone: a cluster without a name is the default one, others have names. */
 static void test_flags(void **state)
 {
@@ -163,6 +191,14 @@ static void test_mistakes(void **state)
          "f:1: sources[0].properties.x: expected a text or a number, not null"},
         {"{\"cluster_label\": \"topic\"}", "f:1: cluster_label: \"topic\" can't name the label"},
         {"{\"listen\": \"a\\u0000b:1\"}", "f: line 1, column "},
+        {"{\"overrides\": {}}", "f:1: overrides: expected a list"},
+        {"{\"overrides\": [{\"groups\": \"a\"}]}", "f:1: overrides[0]: an override changes nothing without"},
+        {"{\"overrides\": [{\"groups\": \"a(\", \"rules\": {\"objective\": \"1h\"}}]}",
+         "f:1: overrides[0].groups: \"a(\" is no POSIX extended regular expression"},
+        {"{\"overrides\": [{\"rules\": {\"objective\": \"soon\"}}]}",
+         "f:1: overrides[0].rules.objective: rule \"objective\": \"soon\" is not a duration such as"},
+        {"{\"overrides\": [{\"group\": \"a\"}]}",
+         "f:1: overrides[0].group: unknown key; the nearest that there is: \"groups\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct error error = {0};
@@ -237,9 +273,10 @@ static void test_unreadable_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole_file),    cmocka_unit_test(test_whole_yaml_file),
-        cmocka_unit_test(test_flags),         cmocka_unit_test(test_mistakes),
-        cmocka_unit_test(test_damaged_files), cmocka_unit_test(test_unreadable_files),
+        cmocka_unit_test(test_whole_file),       cmocka_unit_test(test_whole_yaml_file),
+        cmocka_unit_test(test_overrides),        cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_mistakes),         cmocka_unit_test(test_damaged_files),
+        cmocka_unit_test(test_unreadable_files),
     };
     return cmocka_run_group_tests_name("config", tests, NULL, NULL);
 }

@@ -146,7 +146,8 @@ static void test_stuck(void **state)
     condition = json_array_get(json_object_get(group, "conditions"), 0);
     assert_non_null(strstr(text(condition, "rule"), "no progress"));
     assert_non_null(strstr(text(condition, "advice"), "offset 4,000"));
-    json_t *limit = json_array_get(json_object_get(condition, "inputs"), 4);
+    json_t *inputs = json_object_get(condition, "inputs");
+    json_t *limit = json_array_get(inputs, json_array_size(inputs) - 1);
     assert_string_equal(text(limit, "name"), "patience");
     assert_true(json_is_true(json_object_get(limit, "limit")));
     assert_true(json_real_value(json_object_get(group, "session_timeout_seconds")) == 45.0);

@@ -1,0 +1,172 @@
+"""The screen, in a real browser, with the demo running."""
+
+import os
+import signal
+import subprocess
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+import processes
+from browser import Browser
+from daemon import PROGRAM, Daemon, run
+
+pytestmark = pytest.mark.once
+# Where the pictures for the README go, when they are wanted.
+PICTURES = os.environ.get("TIDEMARK_PICTURES")
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """Its address, once the stuck group is seen."""
+    url = f"http://127.0.0.1:{processes.free_port()}"
+    process = processes.start(
+        [PROGRAM, "demo", "--listen", url.removeprefix("http://")], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL, env={**os.environ, "TMPDIR": str(tmp_path_factory.mktemp("demo"))},
+    )
+    try:
+        processes.wait_until(lambda: b">skewed<" in get(f"{url}/") and b">stuck<" in get(f"{url}/"), 150, "the demo's stories")
+        yield url
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+
+
+def get(url):
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.read()
+    except urllib.error.URLError:
+        return b""
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Browser() as browser:
+        yield browser
+
+
+def keep(browser, name):
+    if PICTURES:
+        browser.screenshot(Path(PICTURES) / f"{name}.png")
+
+
+def rows(browser):
+    """[(verdict, group)] of the rows that can be seen."""
+    return browser.evaluate(
+        "[...document.querySelectorAll('.groups tbody tr')].filter(r => r.offsetHeight > 0)"
+        ".map(r => [r.cells[0].textContent, r.cells[1].querySelector('a').textContent])"
+    )
+
+
+def fits(browser):
+    return browser.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_groups_are_shown_worst_first(demo, browser):
+    browser.open(f"{demo}/")
+    shown = rows(browser)
+    order = ["data_lost", "retention_risk", "stopped", "stuck", "death_spiral", "falling_behind", "compaction_risk", "skipped",
+             "skewed", "idle_members", "replaying", "ok", "idle"]
+    places = [order.index(verdict) for verdict, _ in shown]
+    assert places == sorted(places)
+    assert ["stuck", "mailer"] in shown and len(shown) == 13
+    assert "has not moved from offset" in browser.evaluate("document.body.textContent")
+    assert fits(browser)
+    keep(browser, "groups")
+    assert browser.complaints == []
+
+
+def test_it_stays_fresh_and_keeps_ones_place(demo, browser):
+    """The page asks again each second; the focus and what was typed stay."""
+    browser.open(f"{demo}/")
+    first = browser.evaluate("document.querySelector('.sources').outerHTML + document.querySelector('.groups').textContent")
+    browser.press("/")
+    for letter in "mail":
+        browser.press(letter)
+    assert rows(browser) == [["stuck", "mailer"]]
+    processes.wait_until(
+        lambda: browser.evaluate("document.querySelector('.sources').outerHTML + document.querySelector('.groups').textContent") != first,
+        20, "fresh numbers",
+    )
+    assert browser.evaluate("document.activeElement.id + document.activeElement.value") == "filtermail"
+    assert rows(browser) == [["stuck", "mailer"]]
+
+
+def test_a_group_has_a_page_of_its_own(demo, browser):
+    browser.open(f"{demo}/groups/mailer?cluster=demo")
+    text = browser.evaluate("document.body.innerText")
+    for part in ("stuck", "To do:", "Topic emails", "What happened", "Where messages can be lost", "session.timeout.ms"):
+        assert part in text, part
+    assert browser.evaluate("document.querySelectorAll('svg.chart path').length") == 2
+    assert browser.evaluate("document.querySelector('svg.chart path').getBoundingClientRect().width") > 100
+    assert fits(browser)
+    keep(browser, "group")
+    assert browser.complaints == []
+
+
+def test_the_ledger_names_the_places_of_loss(demo, browser):
+    browser.open(f"{demo}/ledger")
+    text = browser.evaluate("document.body.innerText")
+    assert "warehouse" in text and "lost" in text and "kept for" in text
+    assert fits(browser)
+    keep(browser, "ledger")
+
+
+@pytest.mark.parametrize("path", ["/", "/groups/mailer", "/ledger"])
+def test_it_fits_a_phone_in_the_dark(demo, browser, path):
+    browser.open(f"{demo}{path}", width=390, height=844, dark=True)
+    assert fits(browser)
+    assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 23, 29)"
+    if path == "/":
+        keep(browser, "phone")
+
+
+def test_it_says_everything_without_scripts(demo, browser):
+    """The filter is a form."""
+    browser.open(f"{demo}/?q=mail", scripts=False)
+    page = get(f"{demo}/?q=mail").decode()
+    assert "<b class=v>stuck</b>" in page and ">mailer</a>" in page and ">billing</a>" not in page
+    assert "http-equiv=refresh" in page
+
+
+def test_it_says_when_tidemark_no_longer_answers(tmp_path, browser):
+    with Daemon("--kafka", f"127.0.0.1:{processes.free_port()}", poll_interval="1s") as daemon:
+        browser.open(f"{daemon.url}/")
+        assert "not polled yet" in browser.evaluate("document.body.innerText") or "down" in browser.evaluate("document.body.innerText")
+    processes.wait_until(
+        lambda: "No answer from Tidemark" in browser.evaluate("document.body.innerText"), 20, "the notice"
+    )
+
+
+def test_hostile_names_stay_text(tmp_path, browser):
+    """A group is named like markup, with quotes, a slash and what would end an address."""
+    name = "<img src=x onerror=alert(1)>\"'&/?#%41 é"
+    store = str(tmp_path / "store")
+    for arguments in (["create", store, "orders"], ["commit", store, name, "orders", "0", "0"]):
+        code, output, errors = run("log", *arguments)
+        assert code == 0, errors
+    with Daemon("--logstore", store, poll_interval="1s") as daemon:
+        daemon.page_when(lambda page: page.family("kafka_consumergroup_lag"))
+        browser.open(f"{daemon.url}/")
+        assert [row[1] for row in rows(browser)] == [name]
+        assert browser.evaluate("document.images.length") == 0
+        browser.evaluate("document.querySelector('.groups a').click()")
+        processes.wait_until(lambda: browser.evaluate("document.querySelector('h1')?.firstChild.textContent") == name + " ", 20, "the group")
+        assert browser.complaints == []
+
+
+def test_a_thousand_groups(tmp_path, browser):
+    store = str(tmp_path / "store")
+    assert run("log", "create", store, "orders")[0] == 0
+    names = "".join(f"group-{number}\n" for number in range(1000))
+    script = f'while read -r name; do "{PROGRAM}" log commit "{store}" "$name" orders 0 0 --fsync never || exit 1; done'
+    done = subprocess.run(["bash", "-c", script], input=names.encode(), stdout=subprocess.DEVNULL, timeout=120)
+    assert done.returncode == 0
+    with Daemon("--logstore", store, poll_interval="1s") as daemon:
+        daemon.page_when(lambda page: len(page.family("kafka_consumergroup_members")) == 1000)
+        browser.open(f"{daemon.url}/")
+        assert len(rows(browser)) == 1000
+        assert fits(browser)
