@@ -1,4 +1,5 @@
 #include "logstore/cli/json.h"
+#include "logstore/cli/progress.h"
 #include "logstore/cli/verbs.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@ struct gathering {
     struct logstore_record records[RECORDS_AT_ONCE];
     size_t count;
     int64_t line_number;
+    struct progress progress;
 };
 
 /* Records that name a partition go there one by one; the others together. */
@@ -61,6 +63,7 @@ static bool gather(struct gathering *gathering, struct str line, struct error *e
     struct logstore_record *record = &gathering->records[gathering->count];
     gathering->count++;
     gathering->line_number++;
+    progress_add(&gathering->progress, 1);
     if (gathering->json) {
         if (!json_read_record(line, read, error)) {
             error_wrap(error, "line %lld", (long long)gathering->line_number);
@@ -109,6 +112,7 @@ static bool append_lines(struct gathering *gathering, FILE *input, struct error 
         done = false;
     }
     free(line);
+    progress_end(&gathering->progress);
     if (done)
         return flush(gathering, error);
     for (size_t i = 0; i < gathering->count; i++)
@@ -132,6 +136,7 @@ static bool run_append(const struct arguments *arguments, struct error *error)
         gathering->topic = str_of(arguments->positional[1]);
         gathering->key = key == NULL ? (struct str){NULL, 0} : str_of(key);
         gathering->partition = partition;
+        gathering->progress = progress_begin("records", 0);
         gathering->json = argument_value(arguments, "json") != NULL;
         done = append_lines(gathering, stdin, error) && logstore_sync(store, error);
     }

@@ -1,4 +1,5 @@
 #include "logstore/cli/json.h"
+#include "logstore/cli/progress.h"
 #include "logstore/cli/verbs.h"
 
 #include <stdio.h>
@@ -83,8 +84,10 @@ static bool each_topic(const struct arguments *arguments,
     }
     struct logstore_observer *observer = logstore_observer_open(arguments->positional[0], error);
     bool done = observer != NULL && logstore_observe_topics(observer, &topics, &count, error);
-    for (size_t i = 0; done && i < count; i++)
+    struct progress worked = progress_begin("topics", (int64_t)count);
+    for (size_t i = 0; done && i < count; i++, progress_add(&worked, 1))
         done = work(store, topics[i].name, error);
+    progress_end(&worked);
     logstore_observer_close(&observer);
     logstore_close(&store);
     return done;
@@ -110,7 +113,7 @@ static bool run_compact(const struct arguments *arguments, struct error *error)
 
 /* Reads a partition from start to end; each damage is printed, and what follows it is looked at too. */
 static int64_t verify_partition(struct logstore *store, const struct logstore_observed_topic *topic,
-                                uint32_t partition, int64_t *records, struct error *error)
+                                uint32_t partition, struct progress *records, struct error *error)
 {
     int64_t damages = 0, end = topic->partitions[partition].end;
     struct logstore_record record;
@@ -119,11 +122,12 @@ static int64_t verify_partition(struct logstore *store, const struct logstore_ob
     enum logstore_read read = LOGSTORE_READ_RECORD;
     while (reader != NULL && read != LOGSTORE_READ_END && logstore_reader_offset(reader) < end) {
         read = logstore_read(reader, &record, error);
-        *records += read == LOGSTORE_READ_RECORD;
+        progress_add(records, read == LOGSTORE_READ_RECORD);
         if (read != LOGSTORE_READ_FAILED)
             continue;
         if (error->code != ERROR_CORRUPT)
             break;
+        progress_end(records);
         printf("%s\n", error_text(error));
         error_clear(error);
         damages++;
@@ -138,26 +142,66 @@ static int64_t verify_partition(struct logstore *store, const struct logstore_ob
     return damages;
 }
 
+/* All that there is to be read at most. */
+static int64_t count_offsets(const struct logstore_observed_topic *topics, size_t count)
+{
+    int64_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        for (uint32_t p = 0; p < topics[i].partition_count; p++)
+            total += topics[i].partitions[p].end - topics[i].partitions[p].start;
+    return total;
+}
+
+/* Reads what every group has committed; each damage is printed. */
+static bool verify_groups(struct logstore_observer *observer, int64_t *damages, struct error *error)
+{
+    const struct logstore_observed_group *groups;
+    size_t count;
+    if (!logstore_observe_groups(observer, &groups, &count, error)) {
+        if (error->code != ERROR_CORRUPT)
+            return false;
+        printf("%s\n", error_text(error));
+        error_clear(error);
+        ++*damages;
+        return true;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const struct logstore_observed_commit *commits;
+        size_t commit_count;
+        if (logstore_observe_commits(observer, i, &commits, &commit_count, error))
+            continue;
+        if (error->code != ERROR_CORRUPT)
+            return false;
+        printf("%s\n", error_text(error));
+        error_clear(error);
+        ++*damages;
+    }
+    return true;
+}
+
 static bool run_verify(const struct arguments *arguments, struct error *error)
 {
     const struct logstore_observed_topic *topics;
     size_t count = 0;
-    int64_t damages = 0, records = 0;
+    int64_t damages = 0;
     struct logstore *store = verb_open(arguments, LOGSTORE_READ, error);
     struct logstore_observer *observer =
         store == NULL ? NULL : logstore_observer_open(arguments->positional[0], error);
     bool done = observer != NULL && logstore_observe_topics(observer, &topics, &count, error) &&
                 logstore_observe_ends(observer, error);
+    struct progress records = progress_begin("records", done ? count_offsets(topics, count) : 0);
     for (size_t i = 0; done && i < count; i++)
         for (uint32_t partition = 0; done && partition < topics[i].partition_count; partition++) {
             damages += verify_partition(store, &topics[i], partition, &records, error);
             done = error->code == ERROR_NONE;
         }
+    progress_end(&records);
+    done = done && verify_groups(observer, &damages, error);
     logstore_observer_close(&observer);
     logstore_close(&store);
     if (!done)
         return false;
-    printf("%lld records are whole, %lld damages\n", (long long)records, (long long)damages);
+    printf("%lld records are whole, %lld damages\n", (long long)records.done, (long long)damages);
     if (damages > 0)
         error_set(error, ERROR_CORRUPT, "the store is damaged at %lld places", (long long)damages);
     return damages == 0;
