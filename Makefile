@@ -7,7 +7,7 @@
 #   make test-kafka-versions   the tests that need a broker, against older Kafkas
 #   make check    formatting, static analysis, borders between folders, generated docs up to date
 #   make bench    the measurements, as ratios against something in the same run
-#   make docs     regenerate what in README.md, examples/ and dashboards/ derives from the code
+#   make docs     regenerate what in README.md, examples/, dashboards/ and alerts/ derives from the code
 #   make pictures draw the dashboards as they show the demo, into dashboards/pictures
 #   make format   format the sources in place
 #   make setup    install the packages that building and running need
@@ -157,13 +157,15 @@ install: install-dashboards install-alerts $(addprefix $(PUBLIC)/,liblogstore.so
 	install -m 644 $(PUBLIC)/logstore.h $(DESTDIR)$(PREFIX)/include/logstore
 	install -m 644 $(PUBLIC)/logstore.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
 
-# RUNBOOKS is where the alerts' links to their runbooks lead.
+# RUNBOOKS and GRAFANA are where the alerts' links to their runbooks and dashboards lead.
 ALERTS   := $(PREFIX)/share/tidemark/alerts
 RUNBOOKS ?= file://$(ALERTS)/runbooks
+GRAFANA  ?= http://localhost:3000
 install-alerts:
-	install -d $(addprefix $(DESTDIR)$(ALERTS)/,rules runbooks moving-in)
-	for rules in alerts/rules/*.yml; do \
-	    sed 's|runbook: runbooks/|runbook: $(RUNBOOKS)/|' $$rules >$(DESTDIR)$(ALERTS)/rules/$${rules##*/} || exit 1; \
+	install -d $(addprefix $(DESTDIR)$(ALERTS)/,rules kubernetes runbooks moving-in)
+	for file in $(patsubst alerts/%,%,$(wildcard alerts/rules/*.yml alerts/kubernetes/*.yaml)); do \
+	    sed 's|runbook: runbooks/|runbook: $(RUNBOOKS)/|; s|dashboard: /d/|dashboard: $(GRAFANA)/d/|' alerts/$$file \
+	        >$(DESTDIR)$(ALERTS)/$$file || exit 1; \
 	done
 	install -m 644 alerts/runbooks/*.md $(DESTDIR)$(ALERTS)/runbooks
 	install -m 644 alerts/moving-in/* $(DESTDIR)$(ALERTS)/moving-in
@@ -265,6 +267,7 @@ check: setup-check
 docs: all
 	@$(PYTHON) tests/lib/docs.py --build $(BUILD) --write
 	@$(PYTHON) dashboards/generate.py --build $(BUILD) --write
+	@$(PYTHON) alerts/kubernetes/generate.py --write
 
 # Of each dashboard, as it shows the demo; takes some minutes.
 .PHONY: pictures

@@ -80,6 +80,40 @@ def test_each_alert_leads_to_a_runbook_and_each_runbook_is_led_to():
         assert rule["labels"]["severity"] in ("critical", "warning", "info")
 
 
+def test_the_prometheus_operator_gets_the_same_rules_and_the_same_scraping(tmp_path):
+    kubernetes = ALERTS / "kubernetes"
+    rule = yaml.safe_load((kubernetes / "prometheus-rule.yaml").read_text())
+    monitor = yaml.safe_load((kubernetes / "service-monitor.yaml").read_text())
+    assert (rule["kind"], monitor["kind"]) == ("PrometheusRule", "ServiceMonitor")
+    assert rule["apiVersion"] == monitor["apiVersion"] == "monitoring.coreos.com/v1"
+    shipped = [group for path in sorted(ALERTS.glob("rules/*.yml")) for group in yaml.safe_load(path.read_text())["groups"]]
+    assert rule["spec"] == {"groups": shipped}
+    assert len({group["name"] for group in shipped}) == len(shipped), "the operator wants each name once"
+    prometheus = yaml.safe_load((ALERTS / "prometheus.yml").read_text())
+    assert [endpoint["interval"] for endpoint in monitor["spec"]["endpoints"]] == [prometheus["global"]["scrape_interval"]]
+    (tmp_path / "rules.yml").write_text(json.dumps(rule["spec"]))  # JSON is YAML
+    code, printed = tool("promtool", "check", "rules", tmp_path / "rules.yml")
+    assert code == 0, printed
+
+
+def test_what_is_installed_is_accepted_and_links_to_where_it_was_told(tmp_path):
+    command = ["make", "-C", ROOT, "install-alerts", f"DESTDIR={tmp_path}", "PREFIX=/opt/tidemark",
+               "RUNBOOKS=https://wiki.example/lag", "GRAFANA=https://grafana.example"]
+    code, printed = tool(*command)
+    assert code == 0, printed
+    installed = tmp_path / "opt/tidemark/share/tidemark/alerts"
+    code, printed = tool("promtool", "check", "config", installed / "prometheus.yml")
+    assert code == 0, printed
+    code, printed = tool("amtool", "check-config", installed / "alertmanager.yml")
+    assert code == 0, printed
+    groups = yaml.safe_load((installed / "rules/tidemark.alerts.yml").read_text())["groups"]
+    for rule in (rule for group in groups for rule in group["rules"]):
+        name = re.fullmatch(r"https://wiki\.example/lag/(\w+\.md)", rule["annotations"]["runbook"]).group(1)
+        assert (installed / "runbooks" / name).is_file()
+        assert rule["annotations"]["dashboard"].startswith("https://grafana.example/d/tidemark-")
+    assert yaml.safe_load((installed / "kubernetes/prometheus-rule.yaml").read_text())["spec"]["groups"][:len(groups)] == groups
+
+
 # --- Alertmanager ----------------------------------------------------------------------------------------------
 
 
