@@ -3,8 +3,8 @@ python_tools.use("promql")."""
 
 import promql_parser as parser
 
-# What Prometheus itself adds to a target's series, and the series that it writes about targets and alerts.
-TARGET_LABELS = {"job", "instance"}
+# What Prometheus itself, or its operator, adds to a target's series, and the series that it writes about targets and alerts.
+TARGET_LABELS = {"job", "instance", "pod"}
 PROMETHEUS = {
     "up": set(),
     "scrape_duration_seconds": set(),
