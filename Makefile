@@ -259,6 +259,7 @@ test-kafka-versions: setup-test
 bench: setup-bench
 	@$(MAKE) --no-print-directory all kafka $(BENCH_PROGRAMS)
 	@$(PYTHON) tests/bench/run --build $(BUILD) --kafka $(KAFKA)
+	@$(PYTHON) tests/bench/run_http --build $(BUILD)
 	@$(BUILD)/tests/bench/bench_logstore
 
 check: setup-check
