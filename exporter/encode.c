@@ -48,37 +48,37 @@ static void add_unit(struct buf *out, struct str name)
 
 void page_announce(struct page *page)
 {
-    const struct metric_row *row = metric_row(page->metric);
+    const struct metric_row *row = metric_row(page->at.metric);
     struct str name = family_name(page, row);
     struct buf *out = page->writer.out;
     add_comment(out, "# HELP ", name, str_of(row->help));
     add_comment(out, "# TYPE ", name, str_of(metric_type_name(row->type)));
     if (page->format == PAGE_OPENMETRICS)
         add_unit(out, name);
-    page->announced = true;
+    page->at.announced = true;
 }
 
 /* --- the walk ------------------------------------------------------------------------------------------ */
 
 static void next_metric(struct page *page)
 {
-    page->metric++;
-    page->source = 0;
-    page->item = 0;
-    page->announced = false;
+    page->at.metric++;
+    page->at.source = 0;
+    page->at.item = 0;
+    page->at.announced = false;
 }
 
 static void next_source(struct page *page)
 {
-    page->source++;
-    page->item = 0;
+    page->at.source++;
+    page->at.item = 0;
 }
 
 /* What is shown of the source at the metric's level; NULL: nothing. */
 static const struct page_level *level_of(const struct page *page, const struct source_view *source)
 {
-    const struct page_level *level = &page_levels[metric_row(page->metric)->level];
-    if (!page->selection.sources[page->source].shown)
+    const struct page_level *level = &page_levels[metric_row(page->at.metric)->level];
+    if (!page->selection.sources[page->at.source].shown)
         return NULL;
     return source->status.granularity <= level->coarsest ? level : level->coarser;
 }
@@ -106,37 +106,37 @@ static int64_t group_of(const struct page_level *level, const struct source_view
 /* Renders the item, or as much of it as the piece takes, unless it was left out. */
 static void step_item(struct page *page, const struct page_level *level, const struct source_view *source)
 {
-    struct source_selection *selected = &page->selection.sources[page->source];
-    int64_t topic = topic_of(level, page->item), group = group_of(level, source, page->item);
+    struct source_selection *selected = &page->selection.sources[page->at.source];
+    int64_t topic = topic_of(level, page->at.item), group = group_of(level, source, page->at.item);
     if ((topic == NO_INDEX || selected->topics[topic]) && (group == NO_INDEX || selected->groups[group])) {
         int64_t before = page->writer.samples;
-        level->render(page, measures[page->metric], source, page->item);
+        level->render(page, measures[page->at.metric], source, page->at.item);
         if (topic != NO_INDEX)
             selected->topic_series[topic] += page->writer.samples - before;
         if (group != NO_INDEX)
             selected->group_series[group] += page->writer.samples - before;
     }
-    page->item += page->line == 0;
+    page->at.item += page->at.line == 0;
 }
 
 /* Takes the next step of the walk. */
 static void step(struct page *page)
 {
-    const struct metric_row *row = metric_row(page->metric);
+    const struct metric_row *row = metric_row(page->at.metric);
     const struct page_level *process = &page_levels[row->level];
     const struct page_policy *policy = page->view->policy;
     page->writer.unit = row->unit;
-    if (policy != NULL && policy->hidden[page->metric]) {
+    if (policy != NULL && policy->hidden[page->at.metric]) {
         next_metric(page);
     } else if (process->items == NULL) {
-        process->render(page, measures[page->metric], NULL, 0);
+        process->render(page, measures[page->at.metric], NULL, 0);
         next_metric(page);
-    } else if (page->source >= page->view->source_count) {
+    } else if (page->at.source >= page->view->source_count) {
         next_metric(page);
     } else {
-        const struct source_view *source = &page->view->sources[page->source];
+        const struct source_view *source = &page->view->sources[page->at.source];
         const struct page_level *level = level_of(page, source);
-        if (level == NULL || page->item >= level->items(source))
+        if (level == NULL || page->at.item >= level->items(source))
             next_source(page);
         else
             step_item(page, level, source);
@@ -148,7 +148,7 @@ static void step(struct page *page)
 /* Walks once without writing, to count what each group and topic has, and leaves out what is too much. */
 static void limit_series(struct page *page, int64_t most)
 {
-    while (page->metric < METRICS)
+    while (page->at.metric < METRICS)
         step(page);
     int64_t room = most, count = page->writer.samples;
     for (size_t i = 0; i < page->view->source_count; i++) {
@@ -163,7 +163,7 @@ static void limit_series(struct page *page, int64_t most)
     room -= count;
     if (page->writer.samples > most)
         page->dropped = selection_limit(&page->selection, page->view, room);
-    page->metric = 0;
+    page->at.metric = 0;
     page->writer.samples = 0;
 }
 
@@ -175,6 +175,7 @@ struct page *page_new(struct view *view, const struct page_facts *facts, enum pa
     page->facts = *facts;
     page->format = format;
     page->writer = line_writer_make();
+    page->group = NO_INDEX;
     page->selection = selection_make(view, filter);
     if (view->policy != NULL && view->policy->max_series > 0)
         limit_series(page, view->policy->max_series);
@@ -194,19 +195,41 @@ struct page_so_far page_so_far(const struct page *page)
                                 .bytes = (int64_t)(page->bytes + length - page->start)};
 }
 
+/* Where the buffer has no room for what was to come next, that is taken back, for the next piece to have it.
+ * A buffer that has no room for it even while it is empty stays failed. */
+static bool take_back(struct page *page, const struct cursor *before, int64_t samples, size_t length)
+{
+    struct buf *out = page->writer.out;
+    if (buf_ok(out) || !buf_ok(&page->writer.prefix))
+        return false;
+    page->at = *before;
+    page->writer.samples = samples;
+    out->length = length;
+    out->failed = length == page->start;
+    return true;
+}
+
 bool page_render(struct page *page, struct buf *out, size_t wanted)
 {
     page->writer.out = out;
     page->wanted = wanted;
     page->start = out->length;
-    while (page->metric < METRICS && out->length < wanted && buf_ok(out) && buf_ok(&page->writer.prefix))
+    bool full = false;
+    while (page->at.metric < METRICS && out->length < wanted && buf_ok(out) && !full) {
+        struct cursor before = page->at;
+        int64_t samples = page->writer.samples;
+        size_t length = out->length;
         step(page);
+        full = take_back(page, &before, samples, length);
+    }
     out->failed |= page->writer.prefix.failed;
-    bool more = page->metric < METRICS && buf_ok(out);
-    if (!more && page->format == PAGE_OPENMETRICS)
+    if (page->at.metric == METRICS && page->format == PAGE_OPENMETRICS && buf_ok(out)) {
+        size_t length = out->length;
         buf_add_text(out, "# EOF\n");
+        full = take_back(page, &page->at, page->writer.samples, length);
+    }
     page->bytes += out->length - page->start;
-    return more;
+    return full || (page->at.metric < METRICS && buf_ok(out));
 }
 
 void page_free(struct page **page)

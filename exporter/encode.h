@@ -36,8 +36,9 @@ struct page *page_new(struct view *view, const struct page_facts *facts, enum pa
 int64_t page_dropped(const struct page *page);
 
 /* Appends whole lines to `out` until that holds at least `wanted` bytes or the page is complete. A piece may
- * be longer by a few lines. Returns false when there is nothing left to come. A failure
- * of the buffer is left to the caller to see. */
+ * be longer by a few lines. Where the buffer's limit is reached before, the rest is left to the next piece;
+ * only if not even a few lines fit it fails, and may be tried again with a larger one. Returns false when
+ * there is nothing left to come. A failure of the buffer is left to the caller to see. */
 bool page_render(struct page *page, struct buf *out, size_t wanted);
 
 /* Frees it and sets *page to NULL; NULL is accepted. */

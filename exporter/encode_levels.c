@@ -1,12 +1,13 @@
 #include "exporter/encode_page.h"
 
-enum { LONGEST_NUMBER = 32 };
+enum { LONGEST_NUMBER = 32, RUN = 32 };
 
 /* --- lines --------------------------------------------------------------------------------------------- */
 
 static void begin_series(struct page *page)
 {
-    line_begin(&page->writer, metric_row(page->metric)->name);
+    page->group = NO_INDEX;
+    line_begin(&page->writer, metric_row(page->at.metric)->name);
 }
 
 static void begin_source_series(struct page *page, const struct source_view *source)
@@ -15,31 +16,55 @@ static void begin_source_series(struct page *page, const struct source_view *sou
     line_label(&page->writer, page->facts.program->cluster_label, str_of(source->status.cluster));
 }
 
+/* Many series in a row are of the same group: what they have in common stays. */
 static void begin_group_series(struct page *page, const struct source_view *source, uint32_t group)
 {
+    struct cursor *last = &page->group_at;
+    if (page->group == group && last->metric == page->at.metric && last->source == page->at.source) {
+        line_shorten(&page->writer, page->group_length);
+        return;
+    }
     begin_source_series(page, source);
     line_label(&page->writer, "consumergroup", source->snapshot->groups[group].name);
+    page->group_at = page->at;
+    page->group = group;
+    page->group_length = page->writer.prefix.length;
 }
 
 static void add_sample(struct page *page, int64_t value)
 {
     if (value == UNKNOWN)
         return;
-    if (!page->announced && page->writer.out != NULL)
+    if (!page->at.announced && page->writer.out != NULL)
         page_announce(page);
     line_add(&page->writer, value);
 }
 
-static void add_numbered_sample(struct page *page, int32_t number, int64_t value)
+/* The values of a run of lines, collected so that they are written together. */
+struct run {
+    struct page *page;
+    struct numbered_value values[RUN];
+    size_t count;
+};
+
+static void end_run(struct run *run)
+{
+    if (run->count > 0 && !run->page->at.announced && run->page->writer.out != NULL)
+        page_announce(run->page);
+    line_add_run(&run->page->writer, run->values, run->count);
+    run->count = 0;
+}
+
+static inline void add_numbered_sample(struct run *run, int32_t number, int64_t value)
 {
     if (value == UNKNOWN)
         return;
-    if (!page->announced && page->writer.out != NULL)
-        page_announce(page);
-    line_add_numbered(&page->writer, number, value);
+    run->values[run->count++] = (struct numbered_value){number, value};
+    if (run->count == RUN)
+        end_run(run);
 }
 
-/* Whether a run of lines may go on in this piece; if not, the next piece takes it up at page->line. */
+/* Whether a run of lines may go on in this piece; if not, the next piece takes it up at page->at.line. */
 static bool piece_is_full(const struct page *page)
 {
     return page->writer.out != NULL && page->writer.out->length >= page->wanted;
@@ -162,13 +187,15 @@ static void render_partitions(struct page *page, union measure measure, const st
     begin_source_series(page, source);
     line_label(&page->writer, "topic", topic->name);
     line_number_label(&page->writer, "partition");
-    uint32_t i = page->line;
+    struct run run = {.page = page, .count = 0};
+    uint32_t i = page->at.line;
     for (; i < topic->partitions && !piece_is_full(page); i++) {
         const struct snap_partition *partition = &source->snapshot->partitions[topic->first_partition + i];
         struct partition_subject subject = {source->snapshot, partition};
-        add_numbered_sample(page, partition->number, measure.partition(&subject));
+        add_numbered_sample(&run, partition->number, measure.partition(&subject));
     }
-    page->line = i < topic->partitions ? i : 0;
+    end_run(&run);
+    page->at.line = i < topic->partitions ? i : 0;
 }
 
 static void render_group(struct page *page, union measure measure, const struct source_view *source,
@@ -237,14 +264,16 @@ static void render_positions(struct page *page, union measure measure, const str
     begin_group_series(page, source, subscription->group);
     line_label(&page->writer, "topic", snapshot->topics[subscription->topic].name);
     line_number_label(&page->writer, "partition");
-    uint32_t i = page->line;
+    struct run run = {.page = page, .count = 0};
+    uint32_t i = page->at.line;
     for (; i < subscription->positions && !piece_is_full(page); i++) {
         uint32_t p = subscription->first_position + i;
         struct position_subject subject = {&snapshot->positions[p], &source->findings->positions[p]};
-        add_numbered_sample(page, snapshot->partitions[subject.position->partition].number,
+        add_numbered_sample(&run, snapshot->partitions[subject.position->partition].number,
                             measure.position(&subject));
     }
-    page->line = i < subscription->positions ? i : 0;
+    end_run(&run);
+    page->at.line = i < subscription->positions ? i : 0;
 }
 
 static void render_where(struct page *page, union measure measure, const struct source_view *source,

@@ -4,8 +4,8 @@
 
 #include <endian.h>
 
-/* A million lines are written in a scrape of a large cluster, so a line is written in one piece: room for all
- * of it is had first, and the prefix is copied in whole blocks, into room that is there and from memory that
+/* A million lines are written in a scrape of a large cluster, so many are written at once: room for all of
+ * them is had first, and the prefix is copied in whole blocks, into room that is there and from memory that
  * is, beyond its end too. */
 enum { PREFIX_LIMIT = 1 << 20, BLOCK = 32, LONGEST_NUMBER = 32, LONGEST_TAIL = 2 * LONGEST_NUMBER };
 
@@ -75,6 +75,12 @@ void line_label(struct line_writer *writer, const char *name, struct str value)
     begin_label(&writer->prefix, name);
     add_escaped(&writer->prefix, value);
     buf_add_text(&writer->prefix, "\"}");
+}
+
+void line_shorten(struct line_writer *writer, size_t length)
+{
+    writer->prefix.length = length;
+    writer->prefix.bytes[length - 1] = '}'; /* a further label has put a comma there */
 }
 
 void line_number_label(struct line_writer *writer, const char *name)
@@ -154,53 +160,59 @@ static inline char *put_value(char *at, int64_t value, enum metric_unit unit)
 
 /* --- lines --------------------------------------------------------------------------------------------- */
 
-/* buf_room(), without a call where there is room, as there nearly always is. */
-static inline char *room(struct buf *buf, size_t count)
+/* Copies the prefix, in whole blocks; returns its end. */
+static inline char *put_prefix(char *at, const char *prefix, size_t length)
 {
-    if (!buf->failed && count <= buf->capacity - buf->length && buf->bytes != NULL)
-        return buf->bytes + buf->length;
-    return buf_room(buf, count);
-}
-
-/* Counts a line, and copies the prefix to where there is room for it; returns its end. NULL when the line
- * isn't to be written, or there is no room. */
-static inline char *put_prefix(struct line_writer *writer)
-{
-    writer->samples++;
-    if (writer->out == NULL)
-        return NULL;
-    size_t length = writer->prefix.length;
-    char *at = room(writer->out, length + BLOCK + LONGEST_TAIL);
-    if (at == NULL || room(&writer->prefix, BLOCK) == NULL)
-        return NULL;
-    const char *from = writer->prefix.bytes;
     for (size_t done = 0; done < length; done += BLOCK)
-        memcpy(at + done, from + done, BLOCK);
+        memcpy(at + done, prefix + done, BLOCK);
     return at + length;
 }
 
-static inline void end_line(struct line_writer *writer, char *at, int64_t value)
+static inline char *end_line(char *at, int64_t value, enum metric_unit unit)
 {
     *at++ = ' ';
-    at = put_value(at, value, writer->unit);
+    at = put_value(at, value, unit);
     *at++ = '\n';
-    writer->out->length = (size_t)(at - writer->out->bytes);
+    return at;
+}
+
+/* Counts lines, and finds room for them; NULL when they aren't to be written, or there is none. */
+static char *begin_lines(struct line_writer *writer, size_t count)
+{
+    writer->samples += (int64_t)count;
+    if (writer->out == NULL || buf_room(&writer->prefix, BLOCK) == NULL)
+        return NULL;
+    return buf_room(writer->out, count * (writer->prefix.length + LONGEST_TAIL) + BLOCK);
+}
+
+static void end_lines(struct line_writer *writer, const char *end)
+{
+    buf_claim(writer->out, (size_t)(end - (writer->out->bytes + writer->out->length)));
 }
 
 void line_add(struct line_writer *writer, int64_t value)
 {
-    char *at = put_prefix(writer);
-    if (at != NULL)
-        end_line(writer, at, value);
-}
-
-void line_add_numbered(struct line_writer *writer, int32_t number, int64_t value)
-{
-    char *at = put_prefix(writer);
+    char *at = begin_lines(writer, 1);
     if (at == NULL)
         return;
-    at = put_digits(at, (uint64_t)number);
-    *at++ = '"';
-    *at++ = '}';
-    end_line(writer, at, value);
+    at = put_prefix(at, writer->prefix.bytes, writer->prefix.length);
+    end_lines(writer, end_line(at, value, writer->unit));
+}
+
+void line_add_run(struct line_writer *writer, const struct numbered_value *values, size_t count)
+{
+    char *at = begin_lines(writer, count);
+    if (at == NULL)
+        return;
+    const char *prefix = writer->prefix.bytes;
+    size_t length = writer->prefix.length;
+    enum metric_unit unit = writer->unit;
+    for (size_t i = 0; i < count; i++) {
+        at = put_prefix(at, prefix, length);
+        at = put_digits(at, (uint64_t)values[i].number);
+        *at++ = '"';
+        *at++ = '}';
+        at = end_line(at, values[i].value, unit);
+    }
+    end_lines(writer, at);
 }

@@ -31,10 +31,19 @@ void line_label(struct line_writer *writer, const char *name, struct str value);
 /* Adds a label whose value is a number that each line has its own of: for line_add_numbered(). */
 void line_number_label(struct line_writer *writer, const char *name);
 
+/* Takes labels back: the prefix ends again where it had that length, at the end of a label. */
+void line_shorten(struct line_writer *writer, size_t length);
+
 /* Writes a line: the prefix and value / unit, exactly, in decimal. */
 void line_add(struct line_writer *writer, int64_t value);
 
-/* Writes a line after line_number_label(), with the number (at least 0) as the value of that label. */
-void line_add_numbered(struct line_writer *writer, int32_t number, int64_t value);
+/* A line to come after line_number_label(): the value of that label, at least 0, and the sample's. */
+struct numbered_value {
+    int32_t number;
+    int64_t value;
+};
+
+/* Writes such lines. */
+void line_add_run(struct line_writer *writer, const struct numbered_value *values, size_t count);
 
 #endif

@@ -8,6 +8,14 @@
 
 /* What the files that render the page share: none but them includes this. */
 
+/* Where the walk stands. */
+struct cursor {
+    enum metric metric;
+    size_t source, item;
+    uint32_t line;  /* of the item: where the next piece takes up a run of lines; 0: the item is complete */
+    bool announced; /* HELP and TYPE of the metric are written */
+};
+
 /*
  * The page is a walk: metric by metric (so that families stay whole over several sources), source by source,
  * item by item. An item is what a level's render function takes at a time: mostly one subject, and for
@@ -17,13 +25,13 @@ struct page {
     struct view *view; /* owned */
     struct page_facts facts;
     enum page_format format;
-    enum metric metric; /* where the walk stands */
-    size_t source, item;
-    uint32_t line;  /* of the item: where the next piece takes up a run of lines; 0: the item is complete */
-    bool announced; /* HELP and TYPE of the metric are written */
-    size_t wanted;  /* length at which the piece is full */
-    size_t bytes;   /* in the pieces before this one */
-    size_t start;   /* length of `out` when this piece was begun */
+    struct cursor at;
+    struct cursor group_at; /* where the labels of the group in the prefix belong */
+    int64_t group;          /* index; NO_INDEX: the prefix has none */
+    size_t group_length;    /* of the prefix, up to the end of the group's label */
+    size_t wanted;          /* length at which the piece is full */
+    size_t bytes;           /* in the pieces before this one */
+    size_t start;           /* length of `out` when this piece was begun */
     int64_t dropped;
     struct selection selection;
     struct line_writer writer;

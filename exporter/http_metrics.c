@@ -46,6 +46,18 @@ static void next_piece(struct stream *stream)
         gzip_end(stream->gzip, &stream->piece);
 }
 
+/* Renders to where the library sends from, which spares a copy. Nothing where not even a few lines fit. */
+static size_t render_directly(struct stream *stream, char *target, size_t room)
+{
+    struct buf direct = {
+        .bytes = target, .capacity = room, .limit = room}; /* full, it fails: it can't grow */
+    bool more = page_render(stream->page, &direct, room - room / 8);
+    if (!buf_ok(&direct))
+        return 0;
+    stream->more = more;
+    return direct.length;
+}
+
 static ssize_t read_stream(void *context, uint64_t position, char *target, size_t room)
 {
     (void)position; /* the library asks in order */
@@ -53,6 +65,9 @@ static ssize_t read_stream(void *context, uint64_t position, char *target, size_
     if (stream->sent == stream->piece.length) {
         if (!stream->more)
             return MHD_CONTENT_READER_END_OF_STREAM;
+        size_t rendered = stream->gzip == NULL ? render_directly(stream, target, room) : 0;
+        if (rendered > 0)
+            return (ssize_t)rendered;
         next_piece(stream);
         /* Cut off rather than end well: a scraper must not take half a page for a whole one. */
         if (!buf_ok(&stream->piece))

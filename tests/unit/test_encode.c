@@ -159,6 +159,41 @@ static void test_pieces_make_the_same_page(void **state)
     publish_free(&publish);
 }
 
+/* The page goes into buffers that can't grow: what doesn't fit any more comes in the next, and where nothing
+ * fits the buffer fails and a larger one goes on. */
+static void test_no_room(void **state)
+{
+    (void)state;
+    struct source_status statuses[] = {status_of("east"), status_of("west")};
+    struct publish *publish = publish_new(statuses, 2);
+    publish_cluster(publish, 0, "east", STR_LITERAL("orders"), STR_LITERAL("billing"));
+    publish_cluster(publish, 1, "west", STR_LITERAL("audit"), STR_LITERAL("search"));
+    char *whole = render_as(PAGE_OPENMETRICS, publish, 1 << 20);
+    for (size_t room = 1; room < 5000; room += 97) {
+        struct page *page = page_new(publish_view(publish), &facts, PAGE_OPENMETRICS, NULL);
+        struct buf all = buf_make(1 << 24);
+        for (bool more = true; more;) {
+            struct buf piece = buf_make(room);
+            more = page_render(page, &piece, room);
+            if (!buf_ok(&piece)) {
+                assert_int_equal(piece.length, 0);
+                buf_free(&piece);
+                piece = buf_make(1 << 20);
+                more = page_render(page, &piece, 1);
+            }
+            assert_true(buf_ok(&piece));
+            buf_add_str(&all, buf_str(&piece));
+            buf_free(&piece);
+        }
+        buf_add_char(&all, '\0');
+        assert_string_equal(all.bytes, whole);
+        buf_free(&all);
+        page_free(&page);
+    }
+    free(whole);
+    publish_free(&publish);
+}
+
 /* The same page in OpenMetrics: a counter's family is named without _total, a unit is declared where the name
  * ends in it, and the page says where it ends; once, however it is cut. */
 static void test_openmetrics(void **state)
@@ -309,6 +344,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_page),
         cmocka_unit_test(test_pieces_make_the_same_page),
+        cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_openmetrics),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_hostile_names),
