@@ -52,7 +52,7 @@ struct event {
 
 struct event_list;
 
-/* All zero: empty. It costs nothing before the first event, and 64 bytes an event of room for EVENTS then. */
+/* All zero: empty. It costs nothing before the first event, and 56 bytes an event, for EVENTS of them, then. */
 struct event_memory {
     struct event *events; /* owned; the oldest first; room for EVENTS, NULL before the first */
     uint32_t count;

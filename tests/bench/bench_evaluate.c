@@ -93,6 +93,8 @@ int main(int argc, char **argv)
     printf("observe_ms %.2f\nevaluate_ms %.2f\n", observed[MEASURED / 2], judged[MEASURED / 2]);
     printf("bytes_a_position %zu\nbytes_a_partition %zu\n", sizeof(struct position_memory),
            sizeof(struct partition_memory));
+    printf("bytes_of_events_a_group %zu\nbytes_of_past_a_topic %zu\n", EVENTS * sizeof(struct event),
+           sizeof(struct chart));
     history_free(&history);
     return 0;
 }

@@ -36,7 +36,7 @@ BORDERS = [
     ("exporter/measure*",         f"{BASE} {JUDGED} exporter/publish.h exporter/process.h exporter/reload_record.h exporter/metrics*"),
     ("exporter/encode*",          f"{BASE} {JUDGED} exporter/publish.h exporter/group_row.h exporter/measure.h exporter/metrics* exporter/encode*"),
     ("exporter/group_row*",       f"{BASE} {JUDGED} exporter/publish.h"),
-    ("exporter/reason*",          f"{BASE} {JUDGED} exporter/reason.h"),
+    ("exporter/reason*",          f"{BASE} {JUDGED} exporter/reason*.h"),
     ("exporter/json_groups*",     f"{BASE} {JUDGED} exporter/publish.h exporter/group_row.h exporter/reason.h exporter/json_value.h"),
     ("exporter/json_lists*",      f"{BASE} {JUDGED} exporter/publish.h exporter/json_value.h"),
     ("exporter/json_value*",      f"{BASE} {JUDGED} exporter/events.h exporter/reason.h"),
