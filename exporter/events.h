@@ -52,7 +52,7 @@ struct event {
 
 struct event_list;
 
-/* All zero: empty. It costs nothing before the first event, and 56 bytes an event, for EVENTS of them, then. */
+/* All zero: empty. It costs nothing before the first event, and then EVENTS times 56 bytes. */
 struct event_memory {
     struct event *events; /* owned; the oldest first; room for EVENTS, NULL before the first */
     uint32_t count;
