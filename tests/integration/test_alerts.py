@@ -57,6 +57,14 @@ def test_each_alert_is_tested_silent_firing_and_cleared():
     assert names() - whole == set()
 
 
+def test_each_name_of_the_others_has_its_case():
+    recorded = {
+        rule["record"] for path in ALERTS.glob("moving-in/*.yml") for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]
+    }
+    [test] = yaml.safe_load((ALERTS / "tests/moving_in.test.yml").read_text())["tests"]
+    assert recorded == {case["expr"] for case in test["promql_expr_test"]}
+
+
 def test_each_condition_has_its_alert_as_grave_as_itself():
     table = re.findall(r'CONDITION\(\w+, "(\w+)", GRADE_(\w+)\)', (ROOT / "exporter/findings.h").read_text())
     told = {}

@@ -45,6 +45,12 @@ KAFKA_EXPORTER = [
     'sum(delta(kafka_topic_partition_current_offset{instance=~"$instance", topic=~"$topic"}[5m])/5) by (topic)',
     'sum(delta(kafka_consumergroup_current_offset{instance=~"$instance",topic=~"$topic"}[5m])/5) by (consumergroup, topic)',
     'sum by(topic) (kafka_topic_partitions{instance="$instance",topic=~"$topic"})',
+    # as an older one of its versions asks
+    'sum(rate(kafka_topic_partition_current_offset{topic!="__consumer_offsets"}[1m])) by (topic)',
+    'sum(kafka_consumergroup_lag) by (consumergroup, topic) ',
+    'sum by(topic) (kafka_topic_partitions{topic!="__consumer_offsets"})',
+    # what its variables choose from
+    'kafka_consumergroup_current_offset{job=~".*", instance="$instance", topic!="--kafka"}',
 ]
 
 
