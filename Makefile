@@ -11,7 +11,9 @@
 #   make pictures draw the dashboards as they show the demo, into dashboards/pictures
 #   make format   format the sources in place
 #   make setup    install the packages that building and running need
-#   make install  install the log store's library and the dashboards (PREFIX=/usr/local, DESTDIR=)
+#   make install  install the program with its unit, man page and completion, the log store's library, the
+#                 dashboards and the alerts (PREFIX=/usr/local, DESTDIR=)
+#   make deb      make a Debian package of it, without the library
 #   make clean    remove what was built
 #   make help     print this
 #
@@ -39,7 +41,7 @@ PACKAGES_BUILD := gcc libc6-dev pkg-config librdkafka-dev libmicrohttpd-dev libj
 PACKAGES_CHECK := libsqlite3-dev clang clang-format clang-tidy cppcheck shellcheck
 PACKAGES_STACK := prometheus prometheus-alertmanager python3
 PACKAGES_TEST  := libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-prometheus-client python3-confluent-kafka \
-                  python3-jsonschema python3-yaml python3-websocket chromium python3-pip systemd \
+                  python3-jsonschema python3-yaml python3-websocket chromium python3-pip systemd dpkg-dev man-db zsh \
                   $(PACKAGES_STACK) openssl default-jre-headless maven curl
 PACKAGES_PICTURES := prometheus chromium pngquant fonts-dejavu-core
 PACKAGES_BENCH := nginx-light libsqlite3-dev
@@ -149,13 +151,42 @@ $(PUBLIC)/logstore.pc: logstore/logstore.pc.in Makefile
 	@mkdir -p $(@D)
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(LOGSTORE_VERSION)|' $< >$@
 
-.PHONY: install install-dashboards install-alerts
-install: install-dashboards install-alerts $(addprefix $(PUBLIC)/,liblogstore.so.$(LOGSTORE_MAJOR) liblogstore.a logstore.h logstore.pc)
+.PHONY: install install-program install-dashboards install-alerts
+install: install-program install-dashboards install-alerts $(addprefix $(PUBLIC)/,liblogstore.so.$(LOGSTORE_MAJOR) liblogstore.a logstore.h logstore.pc)
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/logstore
 	install -m 644 $(PUBLIC)/liblogstore.a $(PUBLIC)/liblogstore.so.$(LOGSTORE_MAJOR) $(DESTDIR)$(PREFIX)/lib
 	ln -sf liblogstore.so.$(LOGSTORE_MAJOR) $(DESTDIR)$(PREFIX)/lib/liblogstore.so
 	install -m 644 $(PUBLIC)/logstore.h $(DESTDIR)$(PREFIX)/include/logstore
 	install -m 644 $(PUBLIC)/logstore.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+
+DOCUMENTS      = $(PREFIX)/share/doc/tidemark
+SYSTEMD_UNITS ?= $(PREFIX)/lib/systemd/system
+ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
+
+install-program: $(BUILD)/tidemark $(PUBLIC)/tidemark.service $(PUBLIC)/tidemark.1
+	install -d $(addprefix $(DESTDIR),$(DOCUMENTS)/examples $(SYSTEMD_UNITS) $(addprefix $(PREFIX)/,bin share/man/man1 \
+	    share/bash-completion/completions) $(ZSH_COMPLETIONS))
+	install $(BUILD)/tidemark $(DESTDIR)$(PREFIX)/bin
+	install -m 644 $(PUBLIC)/tidemark.service $(DESTDIR)$(SYSTEMD_UNITS)
+	install -m 644 $(PUBLIC)/tidemark.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 packaging/tidemark.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tidemark
+	install -m 644 packaging/_tidemark $(DESTDIR)$(ZSH_COMPLETIONS)
+	install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(DOCUMENTS)
+	install -m 644 examples/* $(DESTDIR)$(DOCUMENTS)/examples
+
+# Both say where things are installed, so they are made anew for each PREFIX.
+.PHONY: $(PUBLIC)/tidemark.service $(PUBLIC)/tidemark.1
+$(PUBLIC)/tidemark.service: packaging/tidemark.service.in
+	@mkdir -p $(@D)
+	sed 's|@BINDIR@|$(PREFIX)/bin|' $< >$@
+$(PUBLIC)/tidemark.1: $(BUILD)/tidemark
+	@mkdir -p $(@D)
+	$(PYTHON) packaging/man.py $< $(DOCUMENTS) >$@
+
+.PHONY: deb
+deb: all
+	$(call install,dpkg-dev)
+	+@MAKE="$(MAKE)" packaging/deb.sh $(BUILD)
 
 # RUNBOOKS and GRAFANA are where the alerts' links to their runbooks and dashboards lead.
 ALERTS   := $(PREFIX)/share/tidemark/alerts

@@ -5,6 +5,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 
 /* Made of the tables that the file is read by, so that a key can't be read and missing here. */
 
@@ -116,6 +117,12 @@ static json_t *describe_keys(const struct config_key *keys)
 
 int config_schema_command(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        fputs("tidemark schema: the JSON Schema of the configuration file, for editors that check it\n\n"
+              "Example: tidemark schema >tidemark.schema.json\n",
+              stdout);
+        return 0;
+    }
     if (argc > 1) {
         fprintf(stderr, "tidemark schema: %s: not expected here; it takes no arguments\n", argv[1]);
         return 2;

@@ -96,6 +96,12 @@ int metrics_command(int argc, char **argv)
         print_markdown();
     else if (argc == 2 && strcmp(form, "--json") == 0)
         printed = print_json();
+    else if (argc == 2 && strcmp(form, "--help") == 0)
+        fputs("tidemark metrics: the catalogue of metrics, as text\n\n"
+              "  --json       as JSON\n"
+              "  --markdown   as the table in README.md\n\n"
+              "Example: tidemark metrics --json\n",
+              stdout);
     else {
         fprintf(stderr, "tidemark metrics: %s: unknown; it takes --json, --markdown or nothing\n", form);
         return 2;

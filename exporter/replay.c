@@ -11,6 +11,10 @@
 #include <stdlib.h>
 
 static const char usage[] = "usage: tidemark replay [--rule NAME=VALUE]... FILE\n";
+static const char help[] =
+    "tidemark replay FILE: judge recorded observations, one JSON object a line, and print the verdicts\n\n"
+    "  --rule NAME=VALUE   a number that the conditions depend on, such as objective=5m\n\n"
+    "Example: tidemark replay observations.jsonl\n";
 
 /* What is remembered of one cluster: a recording may tell of several. */
 struct past {
@@ -174,12 +178,17 @@ static int fail(struct error *error, int code)
 
 int replay_command(int argc, char **argv)
 {
-    static const struct option options[] = {{"rule", required_argument, NULL, 'r'}, {0}};
+    static const struct option options[] = {
+        {"rule", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'}, {0}};
     struct replay replay = {.rules = rules_default()};
     struct error error = {0};
     int option;
     optind = 1;
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (option == 'h') {
+            fputs(help, stdout);
+            return 0;
+        }
         if (option != 'r') {
             fputs(usage, stderr);
             return 2;
