@@ -163,25 +163,16 @@ DOCUMENTS      = $(PREFIX)/share/doc/tidemark
 SYSTEMD_UNITS ?= $(PREFIX)/lib/systemd/system
 ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
 
-install-program: $(BUILD)/tidemark $(PUBLIC)/tidemark.service $(PUBLIC)/tidemark.1
+install-program: $(BUILD)/tidemark
 	install -d $(addprefix $(DESTDIR),$(DOCUMENTS)/examples $(SYSTEMD_UNITS) $(addprefix $(PREFIX)/,bin share/man/man1 \
 	    share/bash-completion/completions) $(ZSH_COMPLETIONS))
 	install $(BUILD)/tidemark $(DESTDIR)$(PREFIX)/bin
-	install -m 644 $(PUBLIC)/tidemark.service $(DESTDIR)$(SYSTEMD_UNITS)
-	install -m 644 $(PUBLIC)/tidemark.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	sed 's|@BINDIR@|$(PREFIX)/bin|' packaging/tidemark.service.in >$(DESTDIR)$(SYSTEMD_UNITS)/tidemark.service
+	$(PYTHON) packaging/man.py $< $(DOCUMENTS) >$(DESTDIR)$(PREFIX)/share/man/man1/tidemark.1
 	install -m 644 packaging/tidemark.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/tidemark
 	install -m 644 packaging/_tidemark $(DESTDIR)$(ZSH_COMPLETIONS)
 	install -m 644 README.md CHANGELOG.md LICENSE $(DESTDIR)$(DOCUMENTS)
 	install -m 644 examples/* $(DESTDIR)$(DOCUMENTS)/examples
-
-# Both say where things are installed, so they are made anew for each PREFIX.
-.PHONY: $(PUBLIC)/tidemark.service $(PUBLIC)/tidemark.1
-$(PUBLIC)/tidemark.service: packaging/tidemark.service.in
-	@mkdir -p $(@D)
-	sed 's|@BINDIR@|$(PREFIX)/bin|' $< >$@
-$(PUBLIC)/tidemark.1: $(BUILD)/tidemark
-	@mkdir -p $(@D)
-	$(PYTHON) packaging/man.py $< $(DOCUMENTS) >$@
 
 .PHONY: deb
 deb: all
