@@ -40,8 +40,10 @@ def numbers(q):
         stat("Groups at risk", "Groups whose unread messages will be deleted soon if nothing changes. Raise retention.ms of the topic "
              "first: it takes effect at once and buys the time to mend the reader.",
              true_now("retention_risk"), "short", none, steps=NONE_WANTED, links=[runbook("retention_risk")]),
-        stat("Groups that lost messages", "Groups of which messages were deleted unread a short time ago.",
-             true_now("data_lost"), "short", none, steps=NONE_WANTED, links=[runbook("data_lost")]),
+        stat("Topics kept too short", "Topics whose retention is shorter than a repair may take (the rule recovery_window): a group that stops "
+             "for so long will lose messages. Raise their retention.ms while nothing has happened.",
+             f"sum({q.value('kafka_topic_retention_shortfall_seconds', CLUSTERS, TOPICS_CHOSEN)} > bool 0)", "short",
+             "Nothing is deleted by age", steps=FEW_WANTED, links=[runbook("retention_too_short")]),
         stat("Groups whose offsets expire", "Empty groups whose place in the log the broker will forget. Start a member, or decide "
              "that the group is no longer needed and delete it.", true_now("offsets_expiring"), "short", none, steps=FEW_WANTED,
              links=[runbook("offsets_expiring")]),

@@ -71,6 +71,7 @@ def topics(q):
         Column(of(q.value("kafka_topic_unkeyed_ratio", *WHERE)), "Without a key", "percentunit", steps=UNKEYED, decimals=0),
         Column(of(kept), "Messages kept", "short"),
         Column(of(q.value("kafka_topic_retention_seconds", *WHERE)), "Retention", "s"),
+        Column(of(q.value("kafka_topic_retention_shortfall_seconds", *WHERE)), "Too short by", "s", steps=FEW_WANTED),
         Column(of(q.value("kafka_topic_min_insync_replicas", *WHERE)), "min.insync.replicas", "short"),
     ]
     return table("The fifty topics that are written to most", "A topic whose fullest partition has several times the mean has a hot key: "
