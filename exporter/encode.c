@@ -126,12 +126,10 @@ static void step(struct page *page)
     const struct page_level *process = &page_levels[row->level];
     const struct page_policy *policy = page->view->policy;
     page->writer.unit = row->unit;
-    if (policy != NULL && policy->hidden[page->at.metric]) {
-        next_metric(page);
-    } else if (process->items == NULL) {
+    bool hidden = policy != NULL && policy->hidden[page->at.metric];
+    if (!hidden && process->items == NULL)
         process->render(page, measures[page->at.metric], NULL, 0);
-        next_metric(page);
-    } else if (page->at.source >= page->view->source_count) {
+    if (hidden || process->items == NULL || page->at.source >= page->view->source_count) {
         next_metric(page);
     } else {
         const struct source_view *source = &page->view->sources[page->at.source];

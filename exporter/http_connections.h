@@ -28,8 +28,8 @@ struct connections *connections_start(struct error *error);
 /* Ends the thread, after the server has been stopped, and sets *connections to NULL; NULL is accepted. */
 void connections_stop(struct connections **connections);
 
-/* For MHD_OPTION_NOTIFY_CONNECTION, with the connections as context. */
-void connections_notify(void *connections, struct MHD_Connection *connection, void **socket_context,
+/* For MHD_OPTION_NOTIFY_CONNECTION; the context is the connections. */
+void connections_notify(void *context, struct MHD_Connection *connection, void **socket_context,
                         enum MHD_ConnectionNotificationCode code);
 
 /* The header of a request has been read; its answer was sent, or ended otherwise. */

@@ -132,7 +132,7 @@ static void wait_for_page(struct packed *packed, const struct request *request, 
 {
     MHD_suspend_connection(request->connection);
     packed->waiting = mem_grow(packed->waiting, &packed->waiting_capacity, packed->waiting_count + 1,
-                               sizeof *packed->waiting);
+                               sizeof(struct MHD_Connection *));
     packed->waiting[packed->waiting_count++] = request->connection;
     page->wanted = true;
     pthread_cond_signal(&packed->changed);

@@ -132,7 +132,7 @@ static bool reload(struct service *service, struct error *error)
     struct config config = config_default();
     if (service->environment->read_config == NULL)
         error_set(error, ERROR_UNSUPPORTED, "there is no configuration to be read again");
-    bool done = error->code == ERROR_NONE &&
+    bool done = service->environment->read_config != NULL &&
                 service->environment->read_config(service->environment->context, &config, error);
     struct shared_config *shared = shared_config_new(&config);
     done = done && (service->http == NULL || http_reload(service->http, error)) &&
