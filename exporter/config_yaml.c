@@ -59,8 +59,8 @@ static bool open_text(struct reader *reader, const char *text, size_t length)
         return false;
     }
     yaml_parser_set_input_string(&reader->parser, (const unsigned char *)text, length);
-    bool opened =
-        advance(reader) && advance(reader); /* the stream begins; a document begins, or there is none */
+    bool opened = advance(reader);      /* the stream begins */
+    opened = opened && advance(reader); /* a document begins, or there is none */
     if (opened && reader->event.type == YAML_DOCUMENT_START_EVENT)
         opened = advance(reader);
     return opened;

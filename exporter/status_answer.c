@@ -22,7 +22,7 @@ static const char *flag_value(int argc, char **argv, int *i, const char *flag, s
         return argv[*i] + length + 1;
     if (argv[*i][length] != '\0')
         return NULL;
-    if (*i + 1 < argc)
+    if (*i + 1 < argc && argv[*i + 1] != NULL)
         return argv[++*i];
     error_set(error, ERROR_USAGE, "%s needs a value", flag);
     return NULL;

@@ -73,7 +73,7 @@ static bool each_topic(const struct arguments *arguments,
                        struct error *error)
 {
     const struct logstore_observed_topic *topics;
-    size_t count;
+    size_t count = 0;
     struct logstore *store = verb_open(arguments, LOGSTORE_WRITE, error);
     if (store == NULL)
         return false;
