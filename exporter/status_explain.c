@@ -1,4 +1,5 @@
 #include "exporter/base/human.h"
+#include "exporter/base/mem.h"
 #include "exporter/status.h"
 #include "exporter/status_answer.h"
 
@@ -304,7 +305,7 @@ static char *find_path(const struct status_flags *flags, struct error *error)
         ask_add_encoded(&path, json_string_value(json_object_get(group, "group")));
         buf_add_text(&path, "?cluster=");
         ask_add_encoded(&path, json_string_value(json_object_get(group, "cluster")));
-        found = buf_ok(&path) ? strndup(path.bytes, path.length) : NULL;
+        found = buf_ok(&path) ? mem_copy_str(buf_str(&path)) : NULL;
     }
     if (group == NULL && answer != NULL)
         error_set(error, ERROR_NOT_FOUND, "there is no group \"%s\"%s%s; tidemark status lists them",
