@@ -125,14 +125,20 @@ def test_each_story_is_told_and_nothing_else(stack):
 
 
 def test_dashboards_of_kafka_exporter_answer(stack):
-    instance = stack.query("tidemark_build_info")[0]["metric"]["instance"]
+    def answer(query):
+        return processes.wait_until(lambda: "/alerts" in stack.printed() and stack.query(query), 120, query)
+
+    instance = answer("tidemark_build_info")[0]["metric"]["instance"]
     for query in KAFKA_EXPORTER:
         filled = query.replace("$instance", instance).replace("$topic", ".*")
-        assert stack.query(filled), filled
+        answer(filled)
 
 
 def test_the_alert_clears_when_the_group_is_mended(stack):
     """As the guide that it prints says: a touch."""
+    processes.wait_until(
+        lambda: stack.told().get("mailer", {}).get("ConsumerGroupStuck"), STUCK_TOLD_S, "the stuck group's alert"
+    )
     mend = re.search(r"To mend the mailer: +touch (\S+)", stack.printed()).group(1)
     Path(mend).touch()
     processes.wait_until(
