@@ -25,7 +25,7 @@ struct service {
     struct sources *sources;
     struct http *http;
     struct reload_record reloads;
-    pthread_mutex_t reloading;
+    pthread_mutex_t reloading; /* guards `sources` and `http` while both main and a reload use them */
 };
 
 enum { PIECE = 256 * 1024, PIECE_LIMIT = 64 * 1024 * 1024, STOP_US = 1800 * 1000 };
@@ -108,11 +108,14 @@ bool service_start(struct service *service, uint16_t port, struct error *error)
         .describe = describe_for_http,
         .context = service,
     };
+    /* As soon as it listens, somebody may ask for a reload. */
+    pthread_mutex_lock(&service->reloading);
     service->http = http_start(&http, service->publish, error);
-    if (service->http == NULL)
-        return false;
-    sources_start(service->sources);
-    return true;
+    bool started = service->http != NULL;
+    if (started)
+        sources_start(service->sources);
+    pthread_mutex_unlock(&service->reloading);
+    return started;
 }
 
 /* --- reloading ----------------------------------------------------------------------------------------- */
@@ -211,7 +214,9 @@ bool service_stop(struct service **service)
     if (s == NULL)
         return true;
     int64_t deadline = clock_monotonic_us() + STOP_US;
+    pthread_mutex_lock(&s->reloading);
     sources_request_stop(s->sources);
+    pthread_mutex_unlock(&s->reloading);
     http_stop(&s->http);
     bool ended = sources_stop(s->sources, deadline);
     if (ended)
