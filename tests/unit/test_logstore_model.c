@@ -98,6 +98,8 @@ static void move_start(struct model_topic *topic, struct model_partition *partit
     size_t gone = 0;
     while (gone < partition->count && partition->records[gone].offset < start)
         gone++;
+    if (gone == 0)
+        return;
     memmove(partition->records, partition->records + gone,
             (partition->count - gone) * sizeof *partition->records);
     partition->count -= gone;
