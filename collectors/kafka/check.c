@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { PROBE_TIMEOUT_MS = 3000 };
+enum { PROBE_TIMEOUT_MS = 3000, PATIENT_INTERVAL_MS = 15000 };
 
 static const char default_port[] = "9092";
 
@@ -301,7 +301,11 @@ static void check_poll(const struct source_config *config, struct check_list *li
     struct poll_report report = {0};
     struct kafka_failures failures = {0};
     struct error error = {0};
-    struct snapshot *snapshot = kafka_poll_once(config, &report, &failures, &error);
+    /* What a poll may spend on records is a share of its interval: a refusal has to fit into it. */
+    struct source_config patient = *config;
+    if (patient.poll_interval_ms < PATIENT_INTERVAL_MS)
+        patient.poll_interval_ms = PATIENT_INTERVAL_MS;
+    struct snapshot *snapshot = kafka_poll_once(&patient, &report, &failures, &error);
     if (snapshot != NULL)
         note_seen(snapshot, list);
     else
