@@ -203,12 +203,15 @@ install-dashboards:
 
 # Hostile bytes, by libFuzzer: not a part of the tests, since it never ends by itself.
 FUZZ_SECONDS ?= 60
-.PHONY: fuzz-logstore
-fuzz-logstore: setup-check $(BUILD)/tests/fuzz/fuzz_logstore
-	@mkdir -p $(BUILD)/tests/fuzz/corpus-logstore
-	$(BUILD)/tests/fuzz/fuzz_logstore -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/tests/fuzz/ $(BUILD)/tests/fuzz/corpus-logstore
+.PHONY: fuzz-logstore fuzz-kafka
+fuzz-logstore fuzz-kafka: fuzz-%: setup-check $(BUILD)/tests/fuzz/fuzz_%
+	@mkdir -p $(BUILD)/tests/fuzz/corpus-$*
+	$(BUILD)/tests/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/tests/fuzz/ $(BUILD)/tests/fuzz/corpus-$*
 
-$(BUILD)/tests/fuzz/fuzz_logstore: tests/fuzz/fuzz_logstore.c $(LOGSTORE) exporter/base/buf.c exporter/base/error.c exporter/base/clock.c
+$(BUILD)/tests/fuzz/fuzz_logstore: $(LOGSTORE) exporter/base/buf.c exporter/base/error.c exporter/base/clock.c
+$(BUILD)/tests/fuzz/fuzz_kafka: $(addprefix collectors/kafka/,replica.c commit_set.c group_record.c wire.c) \
+                                $(addprefix exporter/base/,mem.c pattern.c error.c buf.c utf8.c)
+$(BUILD)/tests/fuzz/%: tests/fuzz/%.c
 	@mkdir -p $(@D)
 	clang -std=c11 -D_GNU_SOURCE -I. -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -pthread -o $@ $^
 

@@ -22,6 +22,13 @@ struct source_property {
     char *name, *value; /* owned */
 };
 
+/* How a collector learns commits, where it has a choice. */
+enum offsets_from {
+    OFFSETS_AUTO,  /* from the topic __consumer_offsets where it may be read, else by asking each group */
+    OFFSETS_ADMIN, /* by asking each group */
+    OFFSETS_TOPIC, /* from the topic; it is a failure if it can't be read */
+};
+
 /* One configured source. */
 struct source_config {
     char *name;    /* owned; the value of the label `cluster` */
@@ -30,6 +37,7 @@ struct source_config {
     struct source_property *properties;
     size_t property_count;
     struct name_filter topics, groups; /* applied before anything is asked about a topic or group */
+    enum offsets_from offsets;
     int64_t poll_interval_ms;
     int64_t timeout_ms; /* for each request to the source */
     enum granularity granularity;
@@ -41,7 +49,7 @@ struct collector; /* what a kind of source keeps between polls */
 struct collector_kind {
     const char *name;       /* "kafka", "logstore" */
     const char *offsets;    /* how commits are learnt, for tidemark_source_info: "admin", "store" … */
-    const char *rebalances; /* "exact" or "sampled" */
+    const char *rebalances; /* "exact" or "sampled"; both until a poll's report says otherwise */
 
     /* Makes a collector; doesn't wait for the source, which may be down. `config` outlives the collector.
      * NULL: the configuration can't work, whatever the source does. */

@@ -262,7 +262,7 @@ bool source_config_equal(const struct source_config *a, const struct source_conf
     const char *written_b = b->written != NULL ? b->written : "";
     return strcmp(a->name, b->name) == 0 && strcmp(a->kind, b->kind) == 0 &&
            strcmp(a->address, b->address) == 0 && a->poll_interval_ms == b->poll_interval_ms &&
-           a->timeout_ms == b->timeout_ms && a->granularity == b->granularity &&
+           a->timeout_ms == b->timeout_ms && a->granularity == b->granularity && a->offsets == b->offsets &&
            strcmp(written_a, written_b) == 0 &&
            properties_equal(a, b); /* a secret may come from another file */
 }

@@ -171,6 +171,22 @@ static bool read_source_granularity(struct config_reader *reader, json_t *value,
            config_fail_with_error(reader);
 }
 
+static bool read_source_offsets(struct config_reader *reader, json_t *value, void *source)
+{
+    static const char *const names[] = {
+        [OFFSETS_AUTO] = "auto", [OFFSETS_ADMIN] = "admin", [OFFSETS_TOPIC] = "topic"};
+    const char *text = config_read_value_text(reader, value, "auto");
+    if (text == NULL)
+        return false;
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(text, names[i]) == 0) {
+            ((struct source_config *)source)->offsets = (enum offsets_from)i;
+            return true;
+        }
+    }
+    return config_fail(reader, "\"%s\" is no way to learn offsets; it takes auto, admin or topic", text);
+}
+
 static const struct config_key source_keys[] = {
     {"name", read_name, CONFIG_TEXT, NULL, "Becomes the label `cluster` of its series."},
     {"kafka", read_kafka, CONFIG_TEXT, NULL,
@@ -180,6 +196,11 @@ static const struct config_key source_keys[] = {
      "Properties of librdkafka, for TLS and SASL among others."},
     {"topics", read_topics, CONFIG_OBJECT, filter_keys, "Which topics are observed."},
     {"groups", read_groups, CONFIG_OBJECT, filter_keys, "Which consumer groups are observed."},
+    {"offsets", read_source_offsets, CONFIG_OFFSETS, NULL,
+     "How the commits of a Kafka cluster are learnt: from the topic __consumer_offsets where it may be read, "
+     "else by asking each group (auto); by asking (admin); or from the topic, where it is counted as a "
+     "failure "
+     "if that may not be read (topic)."},
     {"poll_interval", read_source_interval, CONFIG_DURATION, NULL, "How often this source is polled."},
     {"granularity", read_source_granularity, CONFIG_GRANULARITY, NULL,
      "How finely the series of this source tell partitions and topics apart."},

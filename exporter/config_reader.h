@@ -32,6 +32,7 @@ enum config_form {
     CONFIG_LOG_FORMAT,
     CONFIG_LOG_LEVEL,
     CONFIG_GRANULARITY,
+    CONFIG_OFFSETS,
     CONFIG_COUNT,      /* a number from 0 */
     CONFIG_PATTERNS,   /* a list of regular expressions */
     CONFIG_PROPERTIES, /* an object of texts, numbers and truth values, or where to find them */

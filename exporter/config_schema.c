@@ -82,6 +82,8 @@ static json_t *describe(const struct config_key *key)
         return json_pack("{s:[s,s,s]}", "enum", "info", "warn", "error");
     case CONFIG_GRANULARITY:
         return json_pack("{s:[s,s,s]}", "enum", "partition", "topic", "group");
+    case CONFIG_OFFSETS:
+        return json_pack("{s:[s,s,s]}", "enum", "auto", "admin", "topic");
     case CONFIG_COUNT:
         return json_pack("{s:[s,s], s:i, s:s}", "type", "integer", "string", "minimum", 0, "pattern",
                          "^[0-9]{1,12}$");

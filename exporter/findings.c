@@ -44,6 +44,8 @@ const char *anomaly_name(enum anomaly anomaly)
         [ANOMALY_ORPHAN_COMMIT] = "orphan_commit",
         [ANOMALY_DUPLICATE_NAME] = "duplicate_name",
         [ANOMALY_END_WENT_BACK] = "end_went_back",
+        [ANOMALY_UNKNOWN_RECORD] = "unknown_record",
+        [ANOMALY_OFFSET_REPAIRED] = "offset_repaired",
     };
     return names[anomaly];
 }

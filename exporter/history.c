@@ -495,4 +495,9 @@ void history_observe(struct history *history, const struct snapshot *snapshot)
     observe_groups(history, snapshot);
     count_rise(&history->anomalies[ANOMALY_ORPHAN_COMMIT], &history->orphans, snapshot->orphan_count);
     count_rise(&history->anomalies[ANOMALY_DUPLICATE_NAME], &history->duplicates, snapshot->duplicate_names);
+    int64_t *anomalies = history->anomalies;
+    anomalies[ANOMALY_UNKNOWN_RECORD] =
+        number_add(anomalies[ANOMALY_UNKNOWN_RECORD], snapshot->unknown_records);
+    anomalies[ANOMALY_OFFSET_REPAIRED] =
+        number_add(anomalies[ANOMALY_OFFSET_REPAIRED], snapshot->offsets_repaired);
 }

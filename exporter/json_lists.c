@@ -82,6 +82,7 @@ static void add_cluster(struct json_writer *json, const struct source_view *sour
     json_add_text(json, "kind", status->kind);
     json_add_text(json, "offsets", status->offsets);
     json_add_text(json, "rebalances", status->rebalances);
+    json_add_text(json, "offsets_because", status->because);
     json_add_bool(json, "polled", status->polled);
     json_add_bool(json, "up", status->up);
     json_add_seconds(json, "last_success", status->last_success);

@@ -20,6 +20,9 @@ enum poll_stage {
 
 /* How a poll went, whether or not it succeeded. Starts all zero. */
 struct poll_report {
+    const char *offsets;              /* how commits are learnt; NULL: as before; static, as the next two */
+    const char *rebalances;           /* "exact" or "sampled"; with `offsets` */
+    const char *because;              /* why so, in words; with `offsets` */
     int64_t duration_us[POLL_STAGES]; /* 0: the stage was not reached */
     int64_t errors[POLL_STAGES];      /* failures in this poll: of the stage, or of single items in it */
     struct error first_error;         /* of those that cost only their item; cleared by the caller */

@@ -253,8 +253,24 @@ static void change_settings(struct poller *poller)
 
 /* --- one poll ------------------------------------------------------------------------------------------ */
 
+/* Where a source has a choice, what it has chosen is said when it changes. */
+static void take_choice(struct poller *poller, const struct poll_report *report)
+{
+    bool same = poller->status.because != NULL && strcmp(poller->status.because, report->because) == 0;
+    poller->status.offsets = report->offsets;
+    poller->status.rebalances = report->rebalances;
+    poller->status.because = report->because;
+    if (!same)
+        log_event(LOG_LEVEL_INFO, "offsets chosen",
+                  LOG_FIELDS(log_text("source", poller->name), log_text("offsets", report->offsets),
+                             log_text("rebalances", report->rebalances),
+                             log_text("reason", report->because)));
+}
+
 static void take_report(struct poller *poller, const struct poll_report *report)
 {
+    if (report->offsets != NULL)
+        take_choice(poller, report);
     for (int stage = 0; stage < POLL_STAGES; stage++) {
         poller->status.duration_us[stage] = report->duration_us[stage];
         poller->status.errors_total[stage] += report->errors[stage];

@@ -24,6 +24,7 @@ struct source_status {
     const char *kind;       /* "kafka", "logstore" */
     const char *offsets;    /* how its commits are learnt */
     const char *rebalances; /* "exact" or "sampled" */
+    const char *because;    /* why so, in words; NULL: there is no choice */
     enum granularity granularity;
     bool polled;          /* a first poll has ended, well or not: `up` means something */
     bool up;              /* the last poll succeeded */

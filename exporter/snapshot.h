@@ -132,7 +132,9 @@ struct snapshot {
     int64_t time;                 /* when the end offsets had been read: the `now` that judges it */
     int64_t skew_ms;              /* from the first commit read to the last end offset read: 0 if unknown */
     int64_t offsets_retention_ms; /* the broker's offsets.retention.minutes */
-    int64_t duplicate_names;      /* groups or topics left out since another of the same name was there */
+    int64_t unknown_records;  /* read since the last poll in the source's own topics, and not understood */
+    int64_t offsets_repaired; /* commits that were followed and, since the last poll, found to be others */
+    int64_t duplicate_names;  /* groups or topics left out since another of the same name was there */
     struct snap_broker *brokers;
     struct snap_topic *topics;
     struct snap_partition *partitions;

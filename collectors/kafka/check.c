@@ -1,6 +1,7 @@
 #include "collectors/kafka/check.h"
 
 #include "collectors/kafka/client.h"
+#include "collectors/kafka/follower.h"
 #include "collectors/kafka/probe.h"
 #include "exporter/base/mem.h"
 
@@ -319,10 +320,35 @@ static void check_poll(const struct source_config *config, struct check_list *li
     error_clear(&error);
 }
 
+/* Whether commits can be followed. */
+static void check_offsets_topic(const struct source_config *config, struct check_list *list)
+{
+    struct error error = {0};
+    if (config->offsets == OFFSETS_ADMIN)
+        return;
+    rd_kafka_resp_err_t code = kafka_follower_probe(config, &error);
+    error_clear(&error);
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
+        check_list_ok(list, "the topic " KAFKA_OFFSETS_TOPIC
+                            " may be read: commits and rebalances are followed there");
+    else if (code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+        check_list_ok(list, "there is no topic " KAFKA_OFFSETS_TOPIC " yet: nobody has committed");
+    else
+        check_list_problem(list, CHECK_LIMITED,
+                           "grant Read on it (kafka-acls --add --operation Read --topic " KAFKA_OFFSETS_TOPIC
+                           "), or set \"offsets\": \"admin\" if that isn't wanted",
+                           "topic \"" KAFKA_OFFSETS_TOPIC
+                           "\": %s: rebalances are sampled, and each group is asked for its commits",
+                           code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ? "not permitted"
+                                                                                : rd_kafka_err2str(code));
+}
+
 void kafka_check(const struct source_config *config, struct check_list *list)
 {
     struct kafka_client *client = check_properties(config, list);
-    if (client != NULL && check_servers(config, list) && check_login(config, client, list))
+    if (client != NULL && check_servers(config, list) && check_login(config, client, list)) {
         check_poll(config, list);
+        check_offsets_topic(config, list);
+    }
     kafka_client_free(&client);
 }

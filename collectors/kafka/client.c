@@ -61,6 +61,31 @@ static const char *const reader_properties[][2] = {
     {NULL, NULL},
 };
 
+/* For the client that reads one topic from its beginning and then follows it: what it keeps ready is bounded,
+ * and while nothing is written it asks seldom. */
+static const char *const follower_properties[][2] = {
+    {"enable.partition.eof", "true"},
+    {"auto.offset.reset", "error"},
+    {"fetch.message.max.bytes", "262144"},
+    {"fetch.max.bytes", "8388608"},
+    {"queued.max.messages.kbytes", "16384"},
+    {"fetch.min.bytes", "1"},
+    {"fetch.wait.max.ms", "1000"},
+    {"check.crcs", "true"},
+    {NULL, NULL},
+};
+
+/* By role. */
+static const struct {
+    const char *isolation;
+    const char *const (*properties)[2];
+} roles[] = {
+    [KAFKA_ADMIN] = {"read_uncommitted", NULL},
+    [KAFKA_STABLE] = {"read_committed", NULL},
+    [KAFKA_READER] = {"read_uncommitted", reader_properties},
+    [KAFKA_FOLLOWER] = {"read_committed", follower_properties},
+};
+
 static bool is_refused(const char *name, struct error *error)
 {
     const size_t count = sizeof refused_properties / sizeof *refused_properties;
@@ -105,9 +130,8 @@ static bool set_properties(rd_kafka_conf_t *conf, const struct source_config *co
             return false;
     }
     return set_property(conf, "bootstrap.servers", config->address, error) &&
-           set_property(conf, "isolation.level", role == KAFKA_STABLE ? "read_committed" : "read_uncommitted",
-                        error) &&
-           (role != KAFKA_READER || set_table(conf, reader_properties, error));
+           set_property(conf, "isolation.level", roles[role].isolation, error) &&
+           (roles[role].properties == NULL || set_table(conf, roles[role].properties, error));
 }
 
 /* Called by rd_kafka_poll(), in the collector's thread. */

@@ -11,9 +11,10 @@ struct kafka_client;
 
 /* What a client is for. */
 enum kafka_role {
-    KAFKA_ADMIN,  /* lists, describes; the end of a partition is its high watermark */
-    KAFKA_STABLE, /* lists; the end of a partition is its last stable offset (KIP-98) */
-    KAFKA_READER, /* reads single records here and there */
+    KAFKA_ADMIN,    /* lists, describes; the end of a partition is its high watermark */
+    KAFKA_STABLE,   /* lists; the end of a partition is its last stable offset (KIP-98) */
+    KAFKA_READER,   /* reads single records here and there */
+    KAFKA_FOLLOWER, /* reads __consumer_offsets, and of it what is committed */
 };
 
 /* Makes a client; doesn't wait for the cluster. NULL: a property can't be used; the error names it. */

@@ -6,20 +6,21 @@
 #include <string.h>
 
 /*
- * A call asks about one group, so many are kept in flight. A call either asks for all offsets of its group,
- * or for a list of positions that earlier polls have found: librdkafka 2.0.2 searches through each answer
- * with each of its elements, so that a large group costs less in several lists. What is new in a large group
- * is found when it is its turn to be asked for all.
+ * What is followed needn't be asked. A call asks about one group, so many are kept in flight. A call either
+ * asks for all offsets of its group, or for a list of positions that earlier polls have found:
+ * librdkafka 2.0.2 searches through each answer with each of its elements, so that a large group costs less
+ * in several lists. What is new in a large group is found when it is its turn to be asked for all.
  */
 enum {
     CALLS_IN_FLIGHT = 32,
     LIST_POSITIONS = 250,
     DISCOVERY_TURNS = 16, /* polls until a large group is asked for all of its offsets again */
+    AUDIT_TURNS = 64,     /* polls until a group that is followed is asked nevertheless */
 };
 
 struct found {
     uint32_t topic, partition; /* indexes of the snapshot */
-    int64_t committed;
+    int64_t committed, time;
 };
 
 /* What the calls about a group have brought until now. */
@@ -34,6 +35,9 @@ struct fetch {
     struct kafka_poll *poll;
     const struct kafka_layout *layout;
     struct kafka_groups *groups;
+    const struct kafka_follower *follower;
+    struct kafka_audit *audit;
+    int64_t *places;         /* of the follower's topics in the snapshot, as far as they were looked up */
     struct answers *answers; /* one a group */
     rd_kafka_queue_t *queue;
     rd_kafka_AdminOptions_t *options;
@@ -44,13 +48,77 @@ struct fetch {
     uint32_t last_topic; /* of the last answer: the next one is likely of the same */
 };
 
+/* --- following ----------------------------------------------------------------------------------------- */
+
+static bool is_audited(const struct fetch *fetch, size_t index)
+{
+    return (index + fetch->turn) % AUDIT_TURNS == 0;
+}
+
+enum { PLACE_UNKNOWN = NO_INDEX - 1 };
+
+/* Room for the places of the follower's topics; the caller frees it. */
+static int64_t *unknown_places(const struct kafka_follower *follower)
+{
+    const struct kafka_replica *replica = kafka_follower_replica(follower);
+    uint32_t topics = replica == NULL ? 0 : kafka_replica_topics(replica);
+    int64_t *places = MEM_ARRAY(topics, int64_t);
+    for (uint32_t i = 0; i < topics; i++)
+        places[i] = PLACE_UNKNOWN;
+    return places;
+}
+
+/* The index of the follower's topic in the snapshot, or NO_INDEX. */
+static int64_t place_of(struct fetch *fetch, uint32_t topic)
+{
+    if (fetch->places[topic] == PLACE_UNKNOWN)
+        fetch->places[topic] = snapshot_find_topic(
+            fetch->poll->snapshot, kafka_replica_topic(kafka_follower_replica(fetch->follower), topic));
+    return fetch->places[topic];
+}
+
+/* False if there is a commit on what the cluster doesn't list: whether that is gone or only not permitted,
+ * the cluster has to tell. */
+static bool take_set(struct fetch *fetch, const struct kafka_commit_set *set, struct answers *answers)
+{
+    answers->found = mem_grow(answers->found, &answers->capacity, set->count, sizeof *answers->found);
+    for (size_t i = 0; i < set->count; i++) {
+        const struct kafka_commit *commit = &set->items[i];
+        int64_t place = place_of(fetch, commit->topic);
+        if (place == NO_INDEX || (uint32_t)commit->partition >= fetch->layout->topics[place].partitions)
+            return false;
+        answers->found[i] = (struct found){
+            .topic = (uint32_t)place,
+            .partition = fetch->layout->topics[place].first_partition + (uint32_t)commit->partition,
+            .committed = commit->offset,
+            .time = commit->time,
+        };
+    }
+    answers->count = set->count;
+    return true;
+}
+
+/* Takes what is known without asking. False: the group has to be asked. */
+static bool take_followed(struct fetch *fetch, size_t index)
+{
+    struct kafka_replica_group *group;
+    if (is_audited(fetch, index) ||
+        !kafka_follower_finds(fetch->follower, str_of(fetch->groups->items[index].name), &group))
+        return false;
+    if (group == NULL)
+        return true;
+    kafka_commit_set_tidy(&group->commits);
+    fetch->groups->items[index].positions = group->commits.count;
+    return take_set(fetch, &group->commits, &fetch->answers[index]);
+}
+
 /* --- asking -------------------------------------------------------------------------------------------- */
 
 static bool asks_for_all(const struct fetch *fetch, size_t index)
 {
     const struct kafka_group *group = &fetch->groups->items[index];
-    return group->known_count == 0 || group->positions <= LIST_POSITIONS || group->has_orphans ||
-           (index + fetch->turn) % DISCOVERY_TURNS == 0;
+    return is_audited(fetch, index) || group->known_count == 0 || group->positions <= LIST_POSITIONS ||
+           group->has_orphans || (index + fetch->turn) % DISCOVERY_TURNS == 0;
 }
 
 static uint32_t topic_of(const struct kafka_layout *layout, uint32_t topic, uint32_t partition)
@@ -101,13 +169,15 @@ static void call_for_list(struct fetch *fetch, const struct kafka_group *group)
     fetch->asked += count;
 }
 
-/* Sends the next call, if there is one. A group whose coordinator is silent isn't asked; its failure was
- * noted when it was found. */
+/* Sends the next call, unless what it would tell is known. A group whose coordinator is silent isn't asked;
+ * its failure was noted when it was found. */
 static void call_next(struct fetch *fetch)
 {
     struct kafka_group *group = &fetch->groups->items[fetch->asking];
     bool all = asks_for_all(fetch, fetch->asking);
-    if (group->is_silent) {
+    if (take_followed(fetch, fetch->asking)) {
+        group->has_orphans = false;
+    } else if (group->is_silent) {
         fetch->answers[fetch->asking].has_failed = true;
     } else if (fetch->silent_calls >= CALLS_IN_FLIGHT) {
         fetch->answers[fetch->asking].has_failed = true;
@@ -157,6 +227,7 @@ static void take_commit(struct fetch *fetch, size_t group, const rd_kafka_topic_
         .topic = (uint32_t)topic,
         .partition = layout->topics[topic].first_partition + (uint32_t)commit->partition,
         .committed = commit->offset,
+        .time = -1,
     };
 }
 
@@ -194,6 +265,9 @@ static rd_kafka_resp_err_t take_result(struct fetch *fetch, size_t group, bool i
         return RD_KAFKA_RESP_ERR__BAD_MSG;
     if (is_all)
         fetch->groups->items[group].positions = (size_t)commits->cnt;
+    if (is_all && is_audited(fetch, group))
+        kafka_audit_compare(fetch->audit, fetch->follower, fetch->poll->config,
+                            str_of(fetch->groups->items[group].name), commits);
     return take_commits(fetch, group, commits);
 }
 
@@ -248,8 +322,11 @@ static void add_answers(struct fetch *fetch, size_t index)
     for (size_t i = 0; i < answers->count; i++) {
         const struct found *found = &answers->found[i];
         uint32_t first = fetch->layout->topics[found->topic].first_partition;
-        snapshot_add_position(fetch->poll->snapshot, (uint32_t)index, found->topic,
-                              (int32_t)(found->partition - first), found->committed);
+        struct snap_position *position =
+            snapshot_add_position(fetch->poll->snapshot, (uint32_t)index, found->topic,
+                                  (int32_t)(found->partition - first), found->committed);
+        if (position != NULL && found->time >= 0)
+            position->commit_ts = found->time;
     }
     fetch->poll->snapshot->groups[index].commits_unknown = answers->has_failed;
     if (!answers->has_failed)
@@ -288,12 +365,16 @@ static void fetch_all(struct fetch *fetch)
 }
 
 void kafka_read_commits(struct kafka_poll *poll, const struct kafka_layout *layout,
-                        struct kafka_groups *groups, uint64_t turn)
+                        struct kafka_groups *groups, const struct kafka_follower *follower,
+                        struct kafka_audit *audit, uint64_t turn)
 {
     struct fetch fetch = {
         .poll = poll,
         .layout = layout,
         .groups = groups,
+        .follower = follower,
+        .audit = audit,
+        .places = unknown_places(follower),
         .answers = MEM_ARRAY(groups->count, struct answers),
         .queue = rd_kafka_queue_new(kafka_client_handle(poll->client)),
         .options = kafka_poll_options(poll, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS),
@@ -303,4 +384,5 @@ void kafka_read_commits(struct kafka_poll *poll, const struct kafka_layout *layo
     rd_kafka_AdminOptions_destroy(fetch.options);
     rd_kafka_queue_destroy(fetch.queue);
     free(fetch.answers);
+    free(fetch.places);
 }

@@ -35,6 +35,24 @@ void kafka_groups_move(struct kafka_groups *groups, const uint32_t *moved)
         move_known(&groups->items[i], moved);
 }
 
+static enum group_state state_of(rd_kafka_consumer_group_state_t state)
+{
+    switch (state) {
+    case RD_KAFKA_CONSUMER_GROUP_STATE_STABLE:
+        return GROUP_STATE_STABLE;
+    case RD_KAFKA_CONSUMER_GROUP_STATE_PREPARING_REBALANCE:
+        return GROUP_STATE_PREPARING_REBALANCE;
+    case RD_KAFKA_CONSUMER_GROUP_STATE_COMPLETING_REBALANCE:
+        return GROUP_STATE_COMPLETING_REBALANCE;
+    case RD_KAFKA_CONSUMER_GROUP_STATE_EMPTY:
+        return GROUP_STATE_EMPTY;
+    case RD_KAFKA_CONSUMER_GROUP_STATE_DEAD:
+        return GROUP_STATE_DEAD;
+    default:
+        return GROUP_STATE_UNKNOWN;
+    }
+}
+
 /* --- listing ------------------------------------------------------------------------------------------- */
 
 static int group_order(const void *a, const void *b)
@@ -53,10 +71,8 @@ static struct kafka_groups wanted_groups(const struct kafka_poll *poll,
     for (size_t i = 0; i < listed; i++) {
         const char *name = rd_kafka_ConsumerGroupListing_group_id(listings[i]);
         if (name_filter_passes(&poll->config->groups, str_of(name)))
-            wanted.items[wanted.count++] =
-                (struct kafka_group){.name = (char *)name,
-                                     .is_dead = rd_kafka_ConsumerGroupListing_state(listings[i]) ==
-                                                RD_KAFKA_CONSUMER_GROUP_STATE_DEAD};
+            wanted.items[wanted.count++] = (struct kafka_group){
+                .name = (char *)name, .listed = state_of(rd_kafka_ConsumerGroupListing_state(listings[i]))};
     }
     qsort(wanted.items, wanted.count, sizeof *wanted.items, group_order);
     return wanted;
@@ -88,7 +104,7 @@ static void merge(struct kafka_poll *poll, struct kafka_groups *groups, const st
         else
             group = groups->items[old++];
         if (order >= 0)
-            group.is_dead = wanted->items[i++].is_dead;
+            group.listed = wanted->items[i++].listed;
         if (order >= 0 || is_partial)
             keep(poll, &merged, group);
         else
@@ -140,24 +156,6 @@ static bool list_groups(struct kafka_poll *poll, struct kafka_groups *groups, st
 
 /* --- describing ---------------------------------------------------------------------------------------- */
 
-static enum group_state state_of(rd_kafka_consumer_group_state_t state)
-{
-    switch (state) {
-    case RD_KAFKA_CONSUMER_GROUP_STATE_STABLE:
-        return GROUP_STATE_STABLE;
-    case RD_KAFKA_CONSUMER_GROUP_STATE_PREPARING_REBALANCE:
-        return GROUP_STATE_PREPARING_REBALANCE;
-    case RD_KAFKA_CONSUMER_GROUP_STATE_COMPLETING_REBALANCE:
-        return GROUP_STATE_COMPLETING_REBALANCE;
-    case RD_KAFKA_CONSUMER_GROUP_STATE_EMPTY:
-        return GROUP_STATE_EMPTY;
-    case RD_KAFKA_CONSUMER_GROUP_STATE_DEAD:
-        return GROUP_STATE_DEAD;
-    default:
-        return GROUP_STATE_UNKNOWN;
-    }
-}
-
 static bool is_idle(const rd_kafka_MemberDescription_t *member)
 {
     const rd_kafka_MemberAssignment_t *assignment = rd_kafka_MemberDescription_assignment(member);
@@ -201,7 +199,7 @@ static void take_description(struct kafka_poll *poll, struct kafka_groups *group
     /* A group of the new protocol (KIP-848) is listed like any other; but this request, which is older, is
      * told that it is dead. So the members of what isn't listed as dead are unknown, not none. */
     if (rd_kafka_ConsumerGroupDescription_state(description) != RD_KAFKA_CONSUMER_GROUP_STATE_DEAD ||
-        group->is_dead)
+        group->listed == GROUP_STATE_DEAD)
         fill_group(&poll->snapshot->groups[index], description);
 }
 

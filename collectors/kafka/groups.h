@@ -5,11 +5,11 @@
 
 /* What is kept of a group from one poll to the next. */
 struct kafka_group {
-    char *name;       /* owned */
-    bool is_dead;     /* this poll's list says so */
-    bool is_silent;   /* its coordinator did not answer in this poll */
-    bool has_orphans; /* it has commits on partitions that don't exist */
-    uint32_t *known;  /* owned; the partitions that it has committed on, as indexes, ascending */
+    char *name;              /* owned */
+    enum group_state listed; /* as this poll's list has it */
+    bool is_silent;          /* its coordinator did not answer in this poll */
+    bool has_orphans;        /* it has commits on partitions that don't exist */
+    uint32_t *known;         /* owned; the partitions that it has committed on, as indexes, ascending */
     size_t known_count;
     size_t positions; /* how many the cluster told of when it was asked for all, unwanted ones too */
 };

@@ -3,6 +3,7 @@
 #include "collectors/kafka/check.h"
 #include "collectors/kafka/commits.h"
 #include "collectors/kafka/configs.h"
+#include "collectors/kafka/followed_groups.h"
 #include "collectors/kafka/offsets.h"
 #include "collectors/kafka/records.h"
 #include "exporter/base/clock.h"
@@ -16,6 +17,8 @@ struct collector {
     struct kafka_client *stable;
     struct kafka_layout layout;
     struct kafka_groups groups;
+    struct kafka_follower *follower; /* NULL: groups are asked */
+    struct kafka_audit audit;
     struct kafka_configs configs;
     struct kafka_reader reader;
     uint64_t polls;
@@ -34,6 +37,8 @@ static void kafka_close(struct collector **collector)
     kafka_client_free(&(*collector)->stable);
     kafka_layout_free(&(*collector)->layout);
     kafka_groups_free(&(*collector)->groups);
+    kafka_follower_free(&(*collector)->follower);
+    kafka_audit_free(&(*collector)->audit);
     kafka_configs_free(&(*collector)->configs);
     kafka_reader_free(&(*collector)->reader);
     free(*collector);
@@ -47,6 +52,8 @@ static struct collector *kafka_open(const struct source_config *config, struct e
     collector->client = kafka_client_new(config, KAFKA_ADMIN, error);
     if (collector->client == NULL)
         kafka_close(&collector);
+    else if (config->offsets != OFFSETS_ADMIN)
+        collector->follower = kafka_follower_new(config);
     return collector;
 }
 
@@ -77,6 +84,19 @@ static void read_stable_ends(struct collector *collector, struct kafka_poll *pol
         poll_report_item_failed(poll->report, STAGE_END_OFFSETS, &error);
 }
 
+/* What the follower knows is brought up to date, and to the snapshot's groups. The first poll doesn't wait
+ * for what only further ones need. */
+static void follow(struct collector *collector, struct kafka_poll *poll)
+{
+    if (collector->follower == NULL || collector->polls == 1)
+        return;
+    kafka_follower_settle(collector->follower, poll);
+    poll->snapshot->offsets_repaired = kafka_audit_repair(&collector->audit, collector->follower);
+    struct kafka_replica *replica = kafka_follower_replica(collector->follower);
+    poll->snapshot->unknown_records = replica != NULL ? kafka_replica_take_unknown(replica) : 0;
+    kafka_complete_groups(poll, &collector->groups, collector->follower);
+}
+
 static bool read_offsets(struct collector *collector, struct kafka_poll *poll, struct kafka_lister *lister,
                          struct error *error)
 {
@@ -90,7 +110,9 @@ static bool read_offsets(struct collector *collector, struct kafka_poll *poll, s
     if (!done)
         return false;
     int64_t first_commit = begun;
-    kafka_read_commits(poll, &collector->layout, &collector->groups, collector->polls);
+    follow(collector, poll);
+    kafka_read_commits(poll, &collector->layout, &collector->groups, collector->follower, &collector->audit,
+                       collector->polls);
     end_stage(poll, STAGE_COMMITS, &begun);
     done = is_done(poll, STAGE_END_OFFSETS, kafka_list_ends(lister, error));
     end_stage(poll, STAGE_END_OFFSETS, &begun);
@@ -138,6 +160,41 @@ static void complete(struct collector *collector, struct kafka_poll *poll)
     end_stage(poll, STAGE_TIMESTAMPS, &begun);
 }
 
+/* How commits are learnt, for each state of the follower. */
+static const struct choice {
+    const char *offsets, *rebalances, *because;
+    rd_kafka_resp_err_t failure; /* where the topic is insisted on */
+} choices[] = {
+    [KAFKA_FOLLOWER_ABSENT] = {"admin", "sampled",
+                               "the cluster lists no topic " KAFKA_OFFSETS_TOPIC
+                               ": nobody has committed yet, or it may not be described",
+                               RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART},
+    [KAFKA_FOLLOWER_DENIED] = {"admin", "sampled",
+                               "the topic " KAFKA_OFFSETS_TOPIC " may not be read: grant Read on it",
+                               RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED},
+    [KAFKA_FOLLOWER_READING] = {"admin", "sampled",
+                                "the topic " KAFKA_OFFSETS_TOPIC " is being read from its beginning",
+                                RD_KAFKA_RESP_ERR_NO_ERROR},
+    [KAFKA_FOLLOWER_FOLLOWS] = {"topic", "exact", "the topic " KAFKA_OFFSETS_TOPIC " is followed",
+                                RD_KAFKA_RESP_ERR_NO_ERROR},
+};
+
+static void tell_choice(const struct collector *collector, struct kafka_poll *poll)
+{
+    static const struct choice configured = {"admin", "sampled", "the configuration says so",
+                                             RD_KAFKA_RESP_ERR_NO_ERROR};
+    const struct choice *choice = &configured;
+    if (collector->follower != NULL && collector->polls == 1)
+        choice = &choices[KAFKA_FOLLOWER_READING];
+    else if (collector->follower != NULL)
+        choice = &choices[kafka_follower_state(collector->follower)];
+    poll->report->offsets = choice->offsets;
+    poll->report->rebalances = choice->rebalances;
+    poll->report->because = choice->because;
+    if (collector->config->offsets == OFFSETS_TOPIC && choice->failure != RD_KAFKA_RESP_ERR_NO_ERROR)
+        kafka_poll_failed(poll, STAGE_COMMITS, choice->failure, "topic", STR_LITERAL(KAFKA_OFFSETS_TOPIC));
+}
+
 static struct snapshot *kafka_poll(struct collector *collector, struct poll_report *report,
                                    struct error *error)
 {
@@ -158,9 +215,11 @@ static struct snapshot *kafka_poll(struct collector *collector, struct poll_repo
     if (observe(collector, &poll, error)) {
         snapshot_seal(poll.snapshot, clock_wall_ms());
         complete(collector, &poll);
+        tell_choice(collector, &poll);
     } else {
         snapshot_free(&poll.snapshot);
     }
+    free(poll.offsets_topic.leaders);
     if (poll.snapshot == NULL || poll.stale || collector->topics_gone > TOPICS_GONE_MOST) {
         kafka_client_free(&collector->client);
         kafka_client_free(&collector->stable);

@@ -73,6 +73,23 @@ static void add_topics(struct kafka_poll *poll, const cluster_metadata *metadata
     free(wanted);
 }
 
+/* Also if a filter keeps it out of the snapshot. */
+static void note_offsets_topic(struct kafka_offsets_topic *noted, const cluster_metadata *metadata)
+{
+    const topic_metadata *topic = metadata->topics, *end = topic + metadata->topic_cnt;
+    while (topic < end && strcmp(topic->topic, KAFKA_OFFSETS_TOPIC) != 0)
+        topic++;
+    if (topic == end || topic->partition_cnt <= 0)
+        return;
+    noted->partitions = topic->partition_cnt;
+    noted->leaders = MEM_ARRAY((size_t)topic->partition_cnt, int32_t);
+    for (int i = 0; i < topic->partition_cnt; i++)
+        noted->leaders[i] = -1;
+    for (int i = 0; i < topic->partition_cnt; i++)
+        if (topic->partitions[i].id >= 0 && topic->partitions[i].id < topic->partition_cnt)
+            noted->leaders[topic->partitions[i].id] = topic->partitions[i].leader;
+}
+
 bool kafka_read_metadata(struct kafka_poll *poll, struct error *error)
 {
     const cluster_metadata *metadata;
@@ -83,6 +100,7 @@ bool kafka_read_metadata(struct kafka_poll *poll, struct error *error)
     kafka_client_works(poll->client);
     add_brokers(poll->snapshot, metadata);
     add_topics(poll, metadata);
+    note_offsets_topic(&poll->offsets_topic, metadata);
     rd_kafka_metadata_destroy(metadata);
     return true;
 }

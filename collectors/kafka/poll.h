@@ -25,6 +25,15 @@ struct kafka_failures {
 
 void kafka_failures_free(struct kafka_failures *failures);
 
+/* Where group coordinators keep what they know. */
+#define KAFKA_OFFSETS_TOPIC "__consumer_offsets"
+
+/* It, as the cluster lists it. */
+struct kafka_offsets_topic {
+    int32_t *leaders;   /* owned; broker ids, -1: none */
+    int32_t partitions; /* 0: it isn't listed */
+};
+
 /* One poll under way: what its stages share. A stage returns false when the source as a whole could not be
  * observed; what fails for a part only is noted with kafka_poll_failed(). */
 struct kafka_poll {
@@ -33,7 +42,8 @@ struct kafka_poll {
     struct snapshot *snapshot;
     struct poll_report *report;
     struct kafka_failures *failures; /* NULL: nobody wants them */
-    bool stale;                      /* something failed in a way that a new client may mend */
+    struct kafka_offsets_topic offsets_topic;
+    bool stale; /* something failed in a way that a new client may mend */
 };
 
 /* Notes that an item failed which costs only itself: `kind` ("topic", "group") and name say which. */

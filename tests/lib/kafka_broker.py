@@ -5,11 +5,13 @@ import os
 import re
 import shutil
 import signal
+import subprocess
 import tempfile
 import time
 import uuid
 import zipfile
 from collections import namedtuple
+from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka import KafkaException
@@ -275,6 +277,23 @@ class Cluster(Running):
         if code != 0 or re.search(r"^Error:", text, re.M):
             raise RuntimeError(f"{name} {' '.join(arguments)} failed:\n{text}{errors.decode(errors='replace')}")
         return text
+
+    @contextmanager
+    def console_consumer(self, topic, group):
+        """Kafka's own consumer, of the new protocol (KIP-848), which reads all and commits it."""
+        properties = self.folder / f"consumer-{uuid.uuid4()}.properties"
+        properties.write_text("group.protocol=consumer\nauto.offset.reset=earliest\nauto.commit.interval.ms=200\n")
+        arguments = ["--topic", topic, "--group", group, "--consumer.config", properties]
+        process = processes.start(
+            _java(self.kafka, "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", self.bootstrap, *arguments),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(30)
 
     def _has_class(self, name):
         entry = name.replace(".", "/") + ".class"

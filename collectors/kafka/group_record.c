@@ -1,0 +1,248 @@
+#include "collectors/kafka/group_record.h"
+
+#include "collectors/kafka/wire.h"
+
+/* The kinds of keys, which stand where other records have their key's version. */
+enum {
+    KEY_LEGACY_COMMIT = 0,
+    KEY_COMMIT = 1,
+    KEY_CLASSIC_GROUP = 2,
+    KEY_CONSUMER_GROUP = 3,
+    KEY_CONSUMER_GROUP_MEMBER = 5,
+    KEY_CONSUMER_GROUP_CURRENT_ASSIGNMENT = 8,
+    KEYS_KNOWN = 24, /* below: other records of groups up to Kafka 4.3 */
+};
+
+/* The versions of values: up to the last one known, and flexible from the first one on that is. */
+enum { COMMIT_LAST = 4, COMMIT_FLEXIBLE = 4, CLASSIC_LAST = 4, CLASSIC_FLEXIBLE = 4, CONSUMER_LAST = 0 };
+
+/* The least bytes of an element. */
+enum { LEAST_MEMBER = 8, LEAST_TOPIC = 6, LEAST_ASSIGNED = 17 };
+
+static const struct str consumers = {"consumer", 8};
+
+/* The version that a value begins with; false when it is a later one than `last`. */
+static bool begin_value(struct wire *wire, int16_t last, int16_t flexible, int16_t *version)
+{
+    *version = wire_int16(wire);
+    wire->is_flexible = *version >= flexible;
+    return wire_ok(wire) && *version >= 0 && *version <= last;
+}
+
+/* --- commits ------------------------------------------------------------------------------------------- */
+
+static bool read_commit(struct wire *key, struct wire *value, struct kafka_group_record *record)
+{
+    int16_t version;
+    record->commit.topic = wire_string(key);
+    record->commit.partition = wire_int32(key);
+    if (record->commit.topic.length == 0 || record->commit.partition < 0)
+        return false;
+    if (record->is_gone)
+        return true;
+    if (!begin_value(value, COMMIT_LAST, COMMIT_FLEXIBLE, &version))
+        return false;
+    record->commit.offset = wire_int64(value);
+    if (version >= 3)
+        wire_int32(value); /* the leader's epoch */
+    wire_string(value);    /* metadata */
+    record->commit.time = wire_int64(value);
+    if (version == 1)
+        wire_int64(value); /* when it expires, which the broker's setting says today */
+    wire_end(value);
+    return record->commit.offset >= 0;
+}
+
+/* --- groups of the classic protocol -------------------------------------------------------------------- */
+
+/* Whether an assignment of the consumers' protocol has no partition
+ * (clients/src/main/resources/common/message/ConsumerProtocolAssignment.json). */
+static bool is_idle(struct str assignment)
+{
+    struct wire wire = wire_of(assignment.bytes, assignment.length);
+    if (assignment.length == 0)
+        return true;
+    wire_int16(&wire); /* its version: later ones only add fields at the end */
+    for (size_t topics = wire_array(&wire, LEAST_TOPIC); topics > 0 && wire_ok(&wire); topics--) {
+        wire_string(&wire);
+        if (wire_array(&wire, sizeof(int32_t)) > 0)
+            return false;
+    }
+    return wire_ok(&wire);
+}
+
+static void add_member(struct wire *value, int16_t version, struct kafka_classic_members *members)
+{
+    wire_string(value); /* the member's id */
+    bool has_instance = version >= 3 && wire_string(value).bytes != NULL;
+    wire_string(value); /* the client's id */
+    wire_string(value); /* its host */
+    int64_t rebalance_timeout = version >= 1 ? wire_int32(value) : -1;
+    int64_t session_timeout = wire_int32(value);
+    wire_bytes(value); /* what it subscribes to */
+    struct str assignment = wire_bytes(value);
+    wire_end(value);
+    if (!wire_ok(value))
+        return;
+    members->count++;
+    members->with_instance += has_instance;
+    members->idle += is_idle(assignment);
+    if (members->session_timeout_ms < 0 || session_timeout < members->session_timeout_ms)
+        members->session_timeout_ms = session_timeout;
+    if (rebalance_timeout > members->rebalance_timeout_ms)
+        members->rebalance_timeout_ms = rebalance_timeout;
+}
+
+static bool read_classic(struct wire *value, struct kafka_group_record *record)
+{
+    int16_t version;
+    struct kafka_classic_members members = {.session_timeout_ms = -1, .rebalance_timeout_ms = -1};
+    if (record->is_gone)
+        return true;
+    if (!begin_value(value, CLASSIC_LAST, CLASSIC_FLEXIBLE, &version))
+        return false;
+    struct str protocol_type = wire_string(value);
+    record->classic.is_of_consumers =
+        protocol_type.length == 0 || str_equal(protocol_type, consumers); /* none: nobody ever joined */
+    record->classic.generation = wire_int32(value);
+    wire_string(value); /* the protocol */
+    wire_string(value); /* the leader */
+    record->classic.state_since = version >= 2 ? wire_int64(value) : -1;
+    for (size_t left = wire_array(value, LEAST_MEMBER); left > 0 && wire_ok(value); left--)
+        add_member(value, version, &members);
+    wire_end(value);
+    record->classic.members = members;
+    return record->classic.generation >= 0;
+}
+
+/* --- groups of the new protocol ------------------------------------------------------------------------ */
+
+static bool read_epoch(struct wire *value, struct kafka_group_record *record)
+{
+    int16_t version;
+    if (record->is_gone)
+        return true;
+    if (!begin_value(value, CONSUMER_LAST, 0, &version))
+        return false;
+    record->epoch.epoch = wire_int32(value);
+    wire_end(value);
+    return record->epoch.epoch >= 0;
+}
+
+/* The tagged field of a member that still speaks the classic protocol begins with 1, or is a 0: null. */
+static void read_classic_fields(struct wire *value, struct kafka_group_record *record)
+{
+    uint32_t tag;
+    for (size_t left = wire_tagged_fields(value); left > 0 && wire_ok(value); left--) {
+        struct wire field = wire_tagged(value, &tag);
+        if (tag == 0 && wire_int8(&field) == 1)
+            record->member.session_timeout_ms = wire_int32(&field);
+        value->has_failed = value->has_failed || !wire_ok(&field);
+    }
+}
+
+static bool read_member(struct wire *key, struct wire *value, struct kafka_group_record *record)
+{
+    int16_t version;
+    record->member.id = wire_string(key);
+    record->member.session_timeout_ms = -1;
+    if (record->is_gone)
+        return true;
+    if (!begin_value(value, CONSUMER_LAST, 0, &version))
+        return false;
+    record->member.has_instance = wire_string(value).bytes != NULL;
+    wire_string(value); /* the rack */
+    wire_string(value); /* the client's id */
+    wire_string(value); /* its host */
+    for (size_t topics = wire_array(value, 1); topics > 0 && wire_ok(value); topics--)
+        wire_string(value);
+    wire_string(value); /* a regular expression of topics */
+    record->member.rebalance_timeout_ms = wire_int32(value);
+    wire_string(value); /* the assignor */
+    read_classic_fields(value, record);
+    return true;
+}
+
+/* Whether none of the topics of an array has a partition. */
+static bool read_nothing_assigned(struct wire *value)
+{
+    bool is_nothing = true;
+    for (size_t topics = wire_array(value, LEAST_ASSIGNED); topics > 0 && wire_ok(value); topics--) {
+        wire_skip(value, 16); /* the topic's id */
+        size_t partitions = wire_array(value, sizeof(int32_t));
+        is_nothing = is_nothing && partitions == 0;
+        wire_skip(value, partitions * sizeof(int32_t));
+        wire_end(value);
+    }
+    return is_nothing;
+}
+
+static bool read_assignment(struct wire *key, struct wire *value, struct kafka_group_record *record)
+{
+    int16_t version;
+    record->assignment.id = wire_string(key);
+    if (record->is_gone)
+        return true;
+    if (!begin_value(value, CONSUMER_LAST, 0, &version))
+        return false;
+    wire_int32(value); /* the member's epoch */
+    wire_int32(value); /* its epoch before */
+    wire_int8(value);  /* its state */
+    record->assignment.is_idle = read_nothing_assigned(value);
+    read_nothing_assigned(value); /* what it has still to give back */
+    wire_end(value);
+    return true;
+}
+
+/* --- all ----------------------------------------------------------------------------------------------- */
+
+static enum kafka_record_kind kind_of(int16_t key)
+{
+    switch (key) {
+    case KEY_LEGACY_COMMIT:
+    case KEY_COMMIT:
+        return KAFKA_RECORD_COMMIT;
+    case KEY_CLASSIC_GROUP:
+        return KAFKA_RECORD_CLASSIC;
+    case KEY_CONSUMER_GROUP:
+        return KAFKA_RECORD_EPOCH;
+    case KEY_CONSUMER_GROUP_MEMBER:
+        return KAFKA_RECORD_MEMBER;
+    case KEY_CONSUMER_GROUP_CURRENT_ASSIGNMENT:
+        return KAFKA_RECORD_ASSIGNMENT;
+    default:
+        return key >= 0 && key < KEYS_KNOWN ? KAFKA_RECORD_FOREIGN : KAFKA_RECORD_UNKNOWN;
+    }
+}
+
+static bool read_body(struct wire *key, struct wire *value, struct kafka_group_record *record)
+{
+    switch (record->kind) {
+    case KAFKA_RECORD_COMMIT:
+        return read_commit(key, value, record);
+    case KAFKA_RECORD_CLASSIC:
+        return read_classic(value, record);
+    case KAFKA_RECORD_EPOCH:
+        return read_epoch(value, record);
+    case KAFKA_RECORD_MEMBER:
+        return read_member(key, value, record);
+    case KAFKA_RECORD_ASSIGNMENT:
+        return read_assignment(key, value, record);
+    default:
+        return true;
+    }
+}
+
+struct kafka_group_record kafka_group_record_read(struct str key, struct str value)
+{
+    struct wire key_wire = wire_of(key.bytes, key.length), value_wire = wire_of(value.bytes, value.length);
+    struct kafka_group_record record = {.kind = kind_of(wire_int16(&key_wire)),
+                                        .is_gone = value.bytes == NULL};
+    if (wire_ok(&key_wire) && record.kind == KAFKA_RECORD_FOREIGN)
+        return record;
+    record.group = wire_string(&key_wire);
+    if (!read_body(&key_wire, &value_wire, &record) || record.group.bytes == NULL || !wire_ok(&key_wire) ||
+        !wire_ok(&value_wire))
+        record.kind = KAFKA_RECORD_UNKNOWN;
+    return record;
+}

@@ -1,0 +1,319 @@
+"""Commits and rebalances learnt from __consumer_offsets, on a real broker: what the page says is exact, whatever
+stands in that topic."""
+
+import itertools
+import json
+import os
+import struct
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from daemon import Daemon, run
+from kafka_traffic import QUIET, commit, members, produce, transaction
+from processes import wait_until
+
+_numbers = itertools.count()
+# Earlier brokers have the new protocol (KIP-848) only as a preview.
+new_protocol = pytest.mark.skipif(Path(os.environ.get("KAFKA", "kafka-4.3")).name < "kafka-4", reason="needs Kafka 4")
+FOLLOWED = "the topic __consumer_offsets is followed"
+
+
+@pytest.fixture
+def name():
+    """A prefix for the topics and groups of one test."""
+    return f"follow{next(_numbers)}-"
+
+
+def offsets_from(daemon):
+    return json.loads(daemon.get("/api/v1/clusters"))["clusters"][0]
+
+
+def wait_following(daemon):
+    wait_until(lambda: offsets_from(daemon).get("offsets_because") == FOLLOWED, 30, "that the topic is followed")
+
+
+def write_record(kafka, partition, key, value):
+    """Writes to the internal topic what no coordinator would; brokers take it from a client of this name only."""
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, "client.id": "__admin_client", **QUIET})
+    failures = []
+    producer.produce(
+        "__consumer_offsets", key=key, value=value, partition=partition, on_delivery=lambda failure, _: failures.append(failure)
+    )
+    assert producer.flush(30) == 0 and failures == [None], failures
+
+
+def java_hash(text):
+    value = 0
+    for unit in struct.unpack(f"<{len(text)}H", text.encode("utf-16-le")):
+        value = (31 * value + unit) & 0xFFFFFFFF
+    return value & 0x7FFFFFFF
+
+
+def partition_of(kafka, group):
+    return java_hash(group) % len(kafka.admin().list_topics("__consumer_offsets", 10).topics["__consumer_offsets"].partitions)
+
+
+def string(text):
+    return struct.pack(">h", len(text)) + text.encode()
+
+
+def commit_key(group, topic, partition):
+    return struct.pack(">h", 1) + string(group) + string(topic) + struct.pack(">i", partition)
+
+
+def commit_value(offset):
+    return struct.pack(">hqi", 3, offset, -1) + string("") + struct.pack(">q", 1_700_000_000_000)
+
+
+def test_commits_are_followed_and_the_source_says_so(kafka, name):
+    """A group commits before and after the daemon has begun to follow."""
+    topic, group = f"{name}orders", f"{name}billing"
+    kafka.create_topic(topic, 2)
+    produce(kafka, topic, {0: 10, 1: 10})
+    commit(kafka, group, topic, {0: 4})
+    where = {"cluster": "default", "consumergroup": group, "topic": topic}
+    with Daemon("--kafka", kafka.bootstrap) as daemon:
+        wait_following(daemon)
+        assert offsets_from(daemon)["offsets"] == "topic"
+        daemon.page_when(lambda page: page.by("tidemark_source_info", "offsets", "rebalances") == {("topic", "exact"): 1})
+        daemon.page_when(lambda page: page.get_int("kafka_consumergroup_lag", **where, partition="0") == 6)
+        assert page_commits(daemon, where) == {"0": 4}
+        commit(kafka, group, topic, {0: 9, 1: 2})
+        daemon.page_when(lambda page: page.get_int("kafka_consumergroup_lag", **where, partition="1") == 8)
+        assert page_commits(daemon, where) == {"0": 9, "1": 2}
+        details = json.loads(daemon.get(f"/api/v1/groups/{group}?cluster=default"))
+        assert "commit_ts" in json.dumps(details), "the time of a commit is known where it is followed"
+
+
+def page_commits(daemon, where):
+    shown = daemon.page().by("kafka_consumergroup_current_offset", "consumergroup", "topic", "partition")
+    return {series[2]: value for series, value in shown.items() if series[:2] == (where["consumergroup"], where["topic"])}
+
+
+def rebalances(daemon, group):
+    return daemon.page().get_int("kafka_consumergroup_rebalances_total", cluster="default", consumergroup=group)
+
+
+class Survivor:
+    """A member that takes part in every rebalance of its group, and counts them."""
+
+    def __init__(self, kafka, group, topic):
+        self.settings = {
+            "bootstrap.servers": kafka.bootstrap,
+            "group.id": group,
+            "session.timeout.ms": "6000",
+            "heartbeat.interval.ms": "100",
+            **QUIET,
+        }
+        self.topic = topic
+        self.rebalances = 0
+        self.consumer = Consumer(self.settings)
+        self.consumer.subscribe([topic], on_assign=self._assigned)
+        self._wait_for_another(0)
+
+    def _assigned(self, *_):
+        self.rebalances += 1
+
+    def _wait_for_another(self, before, *others):
+        def done():
+            for consumer in (self.consumer, *others):
+                consumer.poll(0.02)
+            return self.rebalances > before
+
+        wait_until(done, 30, "a rebalance", pause=0)
+
+    def see_one_come_and_go(self):
+        other, before = Consumer(self.settings), self.rebalances
+        other.subscribe([self.topic])
+        self._wait_for_another(before, other)
+        before = self.rebalances
+        other.close()
+        self._wait_for_another(before)
+
+
+def test_rebalances_between_two_polls_are_all_counted(kafka, name):
+    """Members come and go while the daemon looks only every few seconds; each rebalance raises the generation by 1."""
+    topic, group = f"{name}orders", f"{name}billing"
+    kafka.create_topic(topic, 4)
+    survivor = Survivor(kafka, group, topic)
+    try:
+        with Daemon("--kafka", kafka.bootstrap, poll_interval="5s") as daemon:
+            wait_following(daemon)
+            wait_for_poll(daemon)
+            first, before = rebalances(daemon, group), survivor.rebalances
+            survivor.see_one_come_and_go()
+            survivor.see_one_come_and_go()
+            assert rebalances(daemon, group) == first, "all of that has to happen between two polls"
+            happened = survivor.rebalances - before
+            assert happened >= 4
+            wait_for_poll(daemon)
+            assert rebalances(daemon, group) == first + happened
+    finally:
+        survivor.consumer.close()
+
+
+def last_poll(daemon):
+    return daemon.page().get_text("tidemark_source_last_success_timestamp_seconds", cluster="default")
+
+
+def wait_for_poll(daemon):
+    before = last_poll(daemon)
+    wait_until(lambda: last_poll(daemon) != before, 20, "the next poll")
+
+
+def group_values(daemon, group):
+    page = daemon.page()
+    names = ("members", "static_members", "idle_members", "session_timeout_seconds", "rebalance_timeout_seconds")
+    return {what: page.get_int(f"kafka_consumergroup_{what}", cluster="default", consumergroup=group) for what in names}
+
+
+def test_time_outs_and_members_are_as_the_members_declared_them(kafka, name):
+    """Two members, one of them static, on a topic of one partition."""
+    topic, group = f"{name}orders", f"{name}billing"
+    kafka.create_topic(topic, 1)
+    settings = {"session_timeout_ms": "7000", "max_poll_interval_ms": "90000"}
+    expected = {
+        "members": 2,
+        "static_members": 1,
+        "idle_members": 1,
+        "session_timeout_seconds": 7,
+        "rebalance_timeout_seconds": 90,
+    }
+    with members(kafka, group, [topic], **settings) as first, Daemon("--kafka", kafka.bootstrap) as daemon:
+        other = Consumer({**TIMES, "bootstrap.servers": kafka.bootstrap, "group.id": group, "group.instance.id": "fixed", **QUIET})
+        try:
+            other.subscribe([topic])
+            wait_until(lambda: poll(*first, other) or group_values(daemon, group) == expected, 30, f"{expected}", pause=0)
+        finally:
+            other.close()
+
+
+TIMES = {"session.timeout.ms": "9000", "max.poll.interval.ms": "60000", "heartbeat.interval.ms": "200"}
+
+
+def poll(*consumers):
+    for consumer in consumers:
+        consumer.poll(0.05)
+
+
+def test_an_empty_group_is_known_with_the_time_since_when(kafka, name):
+    """Its last member leaves; the broker notes when, and from then its commits have their time to live."""
+    topic, group = f"{name}orders", f"{name}billing"
+    kafka.create_topic(topic, 1)
+    produce(kafka, topic, {0: 3})
+    with members(kafka, group, [topic]) as (member,):
+        member.commit(offsets=[TopicPartition(topic, 0, 2)], asynchronous=False)
+    with Daemon("--kafka", kafka.bootstrap) as daemon:
+        wait_following(daemon)
+        daemon.page_when(
+            lambda page: page.by("kafka_consumergroup_offsets_expire_timestamp_seconds", "consumergroup").get((group,)) is not None
+        )
+
+
+def test_an_open_transaction_of_commits_hides_nothing_of_the_others(kafka, name):
+    """A producer has sent a group's offsets in a transaction that it doesn't end; the topic can't be read beyond, and
+    a second group commits on the same partition of it."""
+    topic = f"{name}orders"
+    first = f"{name}a"
+    second = next(f"{name}b{i}" for i in itertools.count() if partition_of(kafka, f"{name}b{i}") == partition_of(kafka, first))
+    kafka.create_topic(topic, 1)
+    produce(kafka, topic, {0: 10})
+    commit(kafka, first, topic, {0: 1})
+    commit(kafka, second, topic, {0: 1})
+    with Daemon("--kafka", kafka.bootstrap) as daemon:
+        wait_following(daemon)
+        committed = lambda group: page_commits(daemon, {"consumergroup": group, "topic": topic}).get("0")  # noqa: E731
+        reader = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": first, **QUIET})
+        with transaction(kafka, topic, {0: 1}, f"{name}tx") as producer:
+            producer.send_offsets_to_transaction([TopicPartition(topic, 0, 5)], reader.consumer_group_metadata(), 30)
+            commit(kafka, second, topic, {0: 7})
+            wait_until(lambda: committed(second) == 7, 20, "the second group's commit")
+            assert committed(first) == 1
+        wait_until(lambda: committed(first) == 5, 20, "the commit of the transaction")
+        reader.close()
+
+
+def anomalies(daemon, kind):
+    return daemon.page().get_int("tidemark_anomalies_total", cluster="default", kind=kind)
+
+
+def test_records_that_nobody_understands_are_counted_and_skipped(own_kafka, name):
+    """Later versions, damaged values, unknown kinds and no key at all; then one that is right. The coordinator would
+    stumble over them, so nobody asks it again."""
+    kafka = own_kafka()
+    topic, group = f"{name}orders", f"{name}billing"
+    kafka.create_topic(topic, 1)
+    produce(kafka, topic, {0: 10})
+    commit(kafka, group, topic, {0: 4})
+    partition = partition_of(kafka, group)
+    hostile = [
+        (commit_key(group, topic, 0), struct.pack(">h", 99) + bytes(40)),
+        (commit_key(group, topic, 0), commit_value(9)[:-5]),
+        (struct.pack(">h", 2) + string(group), struct.pack(">h", 3) + b"\xff" * 9),
+        (struct.pack(">h", 777) + string(group), b"?"),
+        (b"\x00", b""),
+        (commit_key(group, topic, 0)[:9], commit_value(9)),
+    ]
+    with Daemon("--kafka", kafka.bootstrap) as daemon:
+        wait_following(daemon)
+        before = anomalies(daemon, "unknown_record")
+        for key, value in hostile:
+            write_record(kafka, partition, key, value)
+        wait_until(lambda: anomalies(daemon, "unknown_record") == before + len(hostile), 20, "that all are counted")
+        assert page_commits(daemon, {"consumergroup": group, "topic": topic}) == {"0": 4}
+        write_record(kafka, partition, commit_key(group, topic, 0), commit_value(8))
+        wait_until(lambda: page_commits(daemon, {"consumergroup": group, "topic": topic}) == {"0": 8}, 20, "the commit")
+
+
+def test_what_the_topic_says_and_the_coordinator_denies_is_found_and_repaired(own_kafka, name):
+    """Records that the coordinator never wrote, so that the group's commits are others than what is followed."""
+    kafka = own_kafka()
+    topic, group = f"{name}orders", f"{name}billing"
+    kafka.create_topic(topic, 2)
+    produce(kafka, topic, {0: 10, 1: 10})
+    commit(kafka, group, topic, {0: 4})
+    with Daemon("--kafka", kafka.bootstrap, poll_interval="50ms") as daemon:
+        wait_following(daemon)
+        before = anomalies(daemon, "offset_repaired")
+        write_record(kafka, partition_of(kafka, group), commit_key(group, topic, 0), commit_value(9))
+        write_record(kafka, partition_of(kafka, group), commit_key(group, topic, 1), commit_value(9))
+        wait_until(lambda: anomalies(daemon, "offset_repaired") == before + 2, 40, "the repair")
+        assert page_commits(daemon, {"consumergroup": group, "topic": topic}) == {"0": 4}
+
+
+def test_admin_is_kept_where_it_is_configured(kafka, name, tmp_path):
+    """`offsets: admin` never reads the topic, and a wrong word is refused with the right ones."""
+    file = tmp_path / "tidemark.json"
+    source = {"name": "east", "kafka": kafka.bootstrap, "offsets": "admin"}
+    file.write_text(json.dumps({"sources": [source]}))
+    with Daemon("--config", file) as daemon:
+        wait_until(lambda: "configuration" in offsets_from(daemon).get("offsets_because", ""), 20, "the first poll")
+        assert (offsets_from(daemon)["offsets"], offsets_from(daemon)["rebalances"]) == ("admin", "sampled")
+    file.write_text(json.dumps({"sources": [{**source, "offsets": "guess"}]}))
+    code, _, errors = run("serve", "--config", file, "--once")
+    assert code != 0 and "auto, admin or topic" in errors
+
+
+@pytest.mark.once
+@new_protocol
+def test_new_protocol_groups_are_known_in_full(kafka, name):
+    """KIP-848: Kafka's own consumer of the new protocol, two members on a topic of one partition."""
+    topic, group = f"{name}orders", f"{name}billing"
+    kafka.create_topic(topic, 1)
+    produce(kafka, topic, {0: 10})
+    with Daemon("--kafka", kafka.bootstrap) as daemon:
+        wait_following(daemon)
+        with kafka.console_consumer(topic, group), kafka.console_consumer(topic, group):
+            expected = {"members": 2, "static_members": 0, "idle_members": 1, "session_timeout_seconds": None, "rebalance_timeout_seconds": 300}
+            wait_until(lambda: group_values(daemon, group) == expected, 60, f"{expected}")
+            wait_until(lambda: page_commits(daemon, {"consumergroup": group, "topic": topic}) == {"0": 10}, 30, "its commit")
+            begun = rebalances(daemon, group)
+            assert begun >= 1, "the second member came while the first was there"
+        wait_until(lambda: group_values(daemon, group)["members"] == 0, 60, "that both are gone")
+        assert rebalances(daemon, group) >= begun + 2
+
+
+def rebalances(daemon, group):
+    return daemon.page().get_int("kafka_consumergroup_rebalances_total", cluster="default", consumergroup=group)
