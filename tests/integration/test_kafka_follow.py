@@ -274,7 +274,7 @@ def test_what_the_topic_says_and_the_coordinator_denies_is_found_and_repaired(ow
     kafka.create_topic(topic, 2)
     produce(kafka, topic, {0: 10, 1: 10})
     commit(kafka, group, topic, {0: 4})
-    with Daemon("--kafka", kafka.bootstrap, poll_interval="50ms") as daemon:
+    with Daemon("--kafka", kafka.bootstrap, poll_interval="100ms") as daemon:
         wait_following(daemon)
         before = anomalies(daemon, "offset_repaired")
         write_record(kafka, partition_of(kafka, group), commit_key(group, topic, 0), commit_value(9))

@@ -48,9 +48,9 @@ def properties(certificates, listener, user="watcher", password=None, mechanism=
     return found | {key.replace("_", "."): str(value) for key, value in more.items()}
 
 
-def configuration(folder, address, properties=None):
+def configuration(folder, address, properties=None, **settings):
     path = folder / "config.json"
-    source = {"name": "secure", "kafka": address, "properties": properties or {}, "timeout": "3s"}
+    source = {"name": "secure", "kafka": address, "properties": properties or {}, "timeout": "3s", **settings}
     path.write_text(json.dumps({"sources": [source], "poll_interval": "500ms"}))
     return path
 
@@ -226,6 +226,7 @@ def test_a_password_that_is_kept_elsewhere(secure, certificates, tmp_path, monke
         ("configs", "grant DescribeConfigs on the topics", {"kafka_topic_retention_seconds"}),
         ("cluster", "grant DescribeConfigs on the cluster", set()),
         ("records", "grant Read on the topics", {"kafka_topic_unkeyed_ratio"}),
+        ("offsets", "grant Read on it", set()),
         # Only what somebody is to read is read.
         ("groups", "grant Describe on them or on the cluster", {"kafka_topic_unkeyed_ratio", "kafka_consumergroup_lag"}),
     ],
@@ -244,6 +245,8 @@ def test_a_missing_permission_costs_only_what_it_gives(secure, certificates, tmp
 
         page = daemon.page_when(all_but_what_is_lost)
         assert page.get_int("tidemark_source_up", cluster="secure") == 1
+        learnt = ("admin", "sampled") if missing == "offsets" else ("topic", "exact")
+        daemon.page_when(lambda page: page.by("tidemark_source_info", "offsets", "rebalances") == {learnt: 1})
 
 
 def test_permissions_that_are_revoked_while_it_runs(secure, certificates, tmp_path):
@@ -255,3 +258,12 @@ def test_permissions_that_are_revoked_while_it_runs(secure, certificates, tmp_pa
         daemon.page_when(lambda page: page.family("kafka_consumergroup_lag") == [])
         restore(secure, "watcher")
         daemon.page_when(lag_is(7))
+
+
+def test_a_topic_that_is_insisted_on_and_may_not_be_read(secure, certificates, tmp_path):
+    """`offsets: topic` without Read on __consumer_offsets: a failure that is counted, and the lag is there all the same."""
+    address, found = secure.nodes[0].address_of("PASSWORD"), properties(certificates, "PASSWORD", user="without-offsets")
+    with Daemon("--config", configuration(tmp_path, address, found, offsets="topic")) as daemon:
+        daemon.page_when(lambda page: page.get_int("tidemark_poll_errors_total", cluster="secure", stage="commits") > 0)
+        daemon.page_when(lag_is(7))
+        assert "grant Read on it" in daemon.logged()

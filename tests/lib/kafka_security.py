@@ -13,7 +13,8 @@ GRANTS = {
     "groups": ["Describe", "--group", "*"],
     "configs": ["DescribeConfigs", "--topic", "*"],
     "cluster": ["DescribeConfigs", "--cluster"],
-    "records": ["Read", "--topic", "*"],
+    "records": ["Read", "--topic", "orders"],
+    "offsets": ["Read", "--topic", "__consumer_offsets"],
 }
 # "admin" may do everything, "watcher" has all grants, the others all but one.
 USERS = {"admin": "moon", "watcher": "tide", **{f"without-{name}": "tide" for name in GRANTS}}

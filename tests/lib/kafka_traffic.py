@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 import processes
 
@@ -64,6 +64,23 @@ def commit(cluster, group, topic, offsets):
     try:
         wanted = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
         processes.wait_until(lambda: _committed(consumer, wanted), 30, "the group's coordinator")
+    finally:
+        consumer.close()
+
+
+def records(cluster, topic):
+    """All records that a topic has now, partition by partition."""
+    consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "unused", "enable.partition.eof": "true", **QUIET})
+    try:
+        for partition in consumer.list_topics(topic, 30).topics[topic].partitions:
+            consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+            while True:
+                record = consumer.poll(30)
+                assert record is not None, "no answer within 30 s"
+                if record.error():
+                    assert record.error().code() == KafkaError._PARTITION_EOF, record.error()
+                    break
+                yield record
     finally:
         consumer.close()
 

@@ -38,6 +38,5 @@ def test_death_spiral(source):
 
         # Those that keep their promises are left in peace; what there was is still counted.
         rebalances = processes.wait_until(rebalances_at_rest, 30, "the end of the rebalances")
-        if source.generation() is not None:
-            # Every one is counted, but for the first, with which the group came to be.
-            assert source.generation() - 2 <= rebalances <= source.generation()
+        # Every one is counted, but for the first, with which the group came to be.
+        assert source.generation() - 2 <= rebalances <= source.generation()

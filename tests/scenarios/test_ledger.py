@@ -30,10 +30,9 @@ def test_ledger(source):
         assert left <= since <= watch.time(page)
         assert watch.value(page, "skipped_messages_total") == to - committed
         assert watch.value(page, "lost_messages_total") == 0
-        if source.knows_expiry:
-            # Of a group without members even the bookmark is forgotten, after a week.
-            assert "offsets_expiring" in conditions
-            assert abs(watch.value(page, "offsets_expire_timestamp_seconds") - (left + WEEK_S)) < 5
+        # Of a group without members even the bookmark is forgotten, after a week.
+        assert "offsets_expiring" in conditions
+        assert abs(watch.value(page, "offsets_expire_timestamp_seconds") - (left + WEEK_S)) < 5
 
         source.reader()
         page = watch.when_not("skipped", "offsets_expiring")
