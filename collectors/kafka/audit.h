@@ -29,7 +29,7 @@ void kafka_audit_free(struct kafka_audit *audit);
 
 /* Compares what is followed of the group with the cluster's answer about all of its commits. */
 void kafka_audit_compare(struct kafka_audit *audit, const struct kafka_follower *follower,
-                         const struct source_config *config, struct str group,
+                         const struct source_config *config, struct str name,
                          const rd_kafka_topic_partition_list_t *answer);
 
 /* After the follower has settled: repairs those that still differ, and ends the others' suspicion. Returns

@@ -253,7 +253,7 @@ static bool keep_following(struct kafka_follower *follower, const struct kafka_p
         return false;
     follower->retry_us = 0;
     follower->partition_count = poll->offsets_topic.partitions;
-    if (follower->replica == NULL)
+    if (follower->partitions == NULL)
         start_reading(follower);
     else if (follower->client == NULL)
         start(follower);

@@ -179,11 +179,11 @@ static void test_a_coordinator_that_has_moved(void **state)
 {
     struct fixture *f = *state;
     rd_kafka_mock_push_request_errors(f->cluster, OFFSET_FETCH, 1, RD_KAFKA_RESP_ERR_NOT_COORDINATOR);
-    kafka_read_commits(&f->poll, &f->layout, &f->groups, 1);
+    kafka_read_commits(&f->poll, &f->layout, &f->groups, NULL, NULL, 1);
     assert_int_equal(f->report.errors[STAGE_COMMITS], 1);
     assert_true(f->poll.stale);
     assert_non_null(strstr(error_text(&f->report.first_error), "billing"));
-    kafka_read_commits(&f->poll, &f->layout, &f->groups, 2);
+    kafka_read_commits(&f->poll, &f->layout, &f->groups, NULL, NULL, 2);
     assert_int_equal(f->report.errors[STAGE_COMMITS], 1);
 }
 
@@ -193,7 +193,7 @@ static void test_a_group_that_may_not_be_read(void **state)
     struct fixture *f = *state;
     rd_kafka_mock_push_request_errors(f->cluster, OFFSET_FETCH, 1,
                                       RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED);
-    kafka_read_commits(&f->poll, &f->layout, &f->groups, 1);
+    kafka_read_commits(&f->poll, &f->layout, &f->groups, NULL, NULL, 1);
     assert_int_equal(f->report.errors[STAGE_COMMITS], 1);
     assert_int_equal(f->report.first_error.code, ERROR_DENIED);
     assert_false(f->poll.stale);
