@@ -281,9 +281,10 @@ test-kafka-versions: setup-test
 	    $(PYTHON) tests/run --build $(BUILD) --kafka $(BUILD)/kafka-$$version --suite integration 'kafka and not dashboard' || exit 1; \
 	done
 
+# PEER='COMMAND@PORT' is another exporter to compare with; BOOTSTRAP in it becomes the brokers' addresses.
 bench: setup-bench
 	@$(MAKE) --no-print-directory all kafka $(BENCH_PROGRAMS)
-	@$(PYTHON) tests/bench/run --build $(BUILD) --kafka $(KAFKA)
+	@$(PYTHON) tests/bench/run --build $(BUILD) --kafka $(KAFKA) $(if $(PEER),--peer '$(PEER)')
 	@$(PYTHON) tests/bench/run_http --build $(BUILD)
 	@$(BUILD)/tests/bench/bench_logstore
 

@@ -14,6 +14,7 @@
 #include "exporter/version.h"
 #include "logstore/cli/cli.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -474,6 +475,8 @@ int main(int argc, char **argv)
         printf("tidemark %s (librdkafka %s)\n", TIDEMARK_VERSION, kafka_client_version());
         return EXIT_DONE;
     }
+    /* Client libraries have many threads, and an arena for each keeps what another poll could use. */
+    mallopt(M_ARENA_MAX, 2);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i].name, name) == 0)
             return commands[i].run(argc - 1, argv + 1);

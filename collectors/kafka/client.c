@@ -66,9 +66,9 @@ static const char *const reader_properties[][2] = {
 static const char *const follower_properties[][2] = {
     {"enable.partition.eof", "true"},
     {"auto.offset.reset", "error"},
-    {"fetch.message.max.bytes", "262144"},
-    {"fetch.max.bytes", "8388608"},
-    {"queued.max.messages.kbytes", "16384"},
+    {"fetch.message.max.bytes", "65536"},
+    {"fetch.max.bytes", "1048576"},
+    {"queued.max.messages.kbytes", "1024"},
     {"fetch.min.bytes", "1"},
     {"fetch.wait.max.ms", "1000"},
     {"check.crcs", "true"},
