@@ -274,38 +274,16 @@ static void take_headers(struct cursor *cursor, struct logstore_header *headers,
     }
 }
 
-enum { OFFSET_DELTA, TIMESTAMP_DELTA, KEY_LENGTH, VALUE_LENGTH, HEADER_COUNT, NUMBERS };
-
-/* The numbers in front of a record's bytes. Nearly all have one or two bytes, and nearly always there is room
- * for the longest. */
-static inline void take_numbers(struct cursor *cursor, uint64_t numbers[NUMBERS])
-{
-    bool room = cursor_left(cursor) >= PREFIX_MAX;
-    for (int i = 0; i < NUMBERS; i++) {
-        const uint8_t *at = cursor->at;
-        if (room && at[0] < 0x80) {
-            numbers[i] = at[0];
-            cursor->at = at + 1;
-        } else if (room && at[1] < 0x80) {
-            numbers[i] = (at[0] & 0x7fu) | (uint64_t)at[1] << 7;
-            cursor->at = at + 2;
-        } else {
-            numbers[i] = cursor_uvarint(cursor);
-        }
-    }
-}
-
-bool batch_reader_next(struct batch_reader *reader, struct logstore_record *record, struct error *error)
+/* Any record, and whatever may be wrong with it. */
+static bool next_any(struct batch_reader *reader, struct logstore_record *record, struct error *error)
 {
     struct cursor cursor = {reader->at, reader->end, false};
-    if (reader->left == 0)
-        return false;
-    uint64_t numbers[NUMBERS];
-    take_numbers(&cursor, numbers);
-    uint64_t offset_delta = numbers[OFFSET_DELTA], header_count = numbers[HEADER_COUNT];
-    int64_t timestamp_delta = unzigzag(numbers[TIMESTAMP_DELTA]);
-    record->key = take_optional(&cursor, numbers[KEY_LENGTH]);
-    record->value = take_optional(&cursor, numbers[VALUE_LENGTH]);
+    uint64_t offset_delta = cursor_uvarint(&cursor);
+    int64_t timestamp_delta = unzigzag(cursor_uvarint(&cursor));
+    uint64_t key_length = cursor_uvarint(&cursor), value_length = cursor_uvarint(&cursor);
+    uint64_t header_count = cursor_uvarint(&cursor);
+    record->key = take_optional(&cursor, key_length);
+    record->value = take_optional(&cursor, value_length);
     if (header_count > cursor_left(&cursor) / 2)
         cursor.failed = true;
     if (!cursor.failed && header_count > 0 && !reserve_headers(reader, (size_t)header_count)) {
@@ -328,4 +306,9 @@ bool batch_reader_next(struct batch_reader *reader, struct logstore_record *reco
     reader->at = cursor.at;
     reader->left--;
     return true;
+}
+
+bool batch_reader_next(struct batch_reader *reader, struct logstore_record *record, struct error *error)
+{
+    return batch_reader_next_common(reader, record) || (reader->left > 0 && next_any(reader, record, error));
 }

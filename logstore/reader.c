@@ -240,14 +240,12 @@ static enum logstore_read read_record(struct logstore_reader *reader, bool from_
                                       struct logstore_record *record, struct error *error)
 {
     for (;;) {
-        struct error failure = {0};
-        while (batch_reader_next(&reader->batch, record, &failure))
+        while (batch_reader_next(&reader->batch, record, error))
             if (record->offset >= reader->offset) {
                 reader->offset = record->offset + 1;
                 return LOGSTORE_READ_RECORD;
             }
-        if (failure.code != ERROR_NONE) {
-            *error = failure;
+        if (reader->batch.left > 0) { /* it has failed */
             logstore_reader_seek(reader, reader->offset);
             return LOGSTORE_READ_FAILED;
         }
@@ -260,6 +258,10 @@ static enum logstore_read read_record(struct logstore_reader *reader, bool from_
 enum logstore_read logstore_read(struct logstore_reader *reader, struct logstore_record *record,
                                  struct error *error)
 {
+    if (batch_reader_next_common(&reader->batch, record) && record->offset >= reader->offset) {
+        reader->offset = record->offset + 1;
+        return LOGSTORE_READ_RECORD;
+    }
     return read_record(reader, false, record, error);
 }
 

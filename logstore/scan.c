@@ -1,6 +1,7 @@
 #include "logstore/scan.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* As much as the second-level cache holds with ease, so that the checksum finds the bytes there. */
 enum { WINDOW = 262144 };
@@ -19,6 +20,18 @@ static bool reserve(struct scan *scan, size_t capacity, struct error *error)
     return true;
 }
 
+/* Moves the window to `position`; what it holds from there on needn't be read again. */
+static void advance(struct scan *scan, const struct segment *segment, uint64_t position)
+{
+    uint64_t skipped = position - scan->position;
+    bool kept = scan->segment == segment && position >= scan->position && skipped < scan->length;
+    scan->length = kept ? scan->length - (size_t)skipped : 0;
+    if (kept)
+        memmove(scan->bytes, scan->bytes + skipped, scan->length);
+    scan->segment = segment;
+    scan->position = position;
+}
+
 /* Makes the window hold `count` bytes at `position`, when the file has as many; more when that costs no
  * further call. */
 static bool fill(struct scan *scan, const struct segment *segment, uint64_t position, size_t count,
@@ -27,15 +40,19 @@ static bool fill(struct scan *scan, const struct segment *segment, uint64_t posi
     if (scan->segment == segment && position >= scan->position &&
         position - scan->position + count <= scan->length)
         return true;
-    size_t wanted = count < WINDOW ? WINDOW : count;
+    size_t wanted = count < WINDOW ? WINDOW : count, got;
     if (wanted > limit - position)
         wanted = (size_t)(limit - position);
-    scan_forget(scan);
+    advance(scan, segment, position);
+    if (scan->length >= wanted)
+        return true;
     if (!reserve(scan, wanted < WINDOW ? WINDOW : wanted, error) ||
-        !fsio_read(&segment->log, scan->bytes, wanted, position, &scan->length, error))
+        !fsio_read(&segment->log, scan->bytes + scan->length, wanted - scan->length, position + scan->length,
+                   &got, error)) {
+        scan_forget(scan);
         return false;
-    scan->segment = segment;
-    scan->position = position;
+    }
+    scan->length += got;
     return true;
 }
 
