@@ -1,5 +1,6 @@
 """Brokers die, hang and come back; topics vanish and are made again. What is unknown is never shown as a 0."""
 
+import json
 import socket
 import threading
 import time
@@ -139,3 +140,36 @@ def test_a_topic_that_is_deleted_and_made_again(kafka):
             commit(kafka, "billing", "orders", {0: 2})
             daemon.page_when(lag_is(2))
         assert watch.lags <= {7, None, 2}, "between the two topics there is no lag to be known"
+
+
+@pytest.mark.once
+def test_clusters_do_not_feel_each_other(kafka, own_kafka, tmp_path):
+    """Two clusters with topics and groups of the same names; one of them stops answering, and then is gone."""
+    other = own_kafka()
+    for cluster, lag in ((kafka, 3), (other, 4)):
+        cluster.create_topic("isolated", 1)
+        produce(cluster, "isolated", {0: 10})
+        commit(cluster, "isolated", "isolated", {0: 10 - lag})
+    file = tmp_path / "tidemark.json"
+    named = {"well": kafka, "ill": other}
+    sources = [{"name": name, "kafka": cluster.bootstrap, "timeout": "2s"} for name, cluster in named.items()]
+    file.write_text(json.dumps({"sources": sources, "poll_interval": "200ms"}))
+
+    def lag(page, cluster):
+        return page.get_int("kafka_consumergroup_lag", cluster=cluster, consumergroup="isolated", topic="isolated", partition="0")
+
+    def up(page, cluster):
+        return page.get_int("tidemark_source_up", cluster=cluster)
+
+    with Daemon("--config", file) as daemon:
+        daemon.page_when(lambda page: (lag(page, "well"), lag(page, "ill")) == (3, 4))
+        other.nodes[0].pause()
+        for end in range(11, 16):  # each is seen long before a request to the other has given up
+            produce(kafka, "isolated", {0: 1})
+            daemon.page_when(lambda page, end=end: lag(page, "well") == end - 7, timeout=10)
+        daemon.page_when(lambda page: (up(page, "well"), up(page, "ill")) == (1, 0), timeout=60)
+        other.nodes[0].resume()
+        daemon.page_when(lambda page: (up(page, "ill"), lag(page, "ill")) == (1, 4), timeout=60)
+        other.nodes[0].kill()
+        daemon.page_when(lambda page: (up(page, "well"), up(page, "ill")) == (1, 0), timeout=60)
+        assert lag(daemon.page(), "well") == 8

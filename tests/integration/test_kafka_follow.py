@@ -11,6 +11,7 @@ import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from daemon import Daemon, run
+from kafka_broker import Running
 from kafka_traffic import QUIET, commit, members, produce, transaction
 from processes import wait_until
 
@@ -317,3 +318,44 @@ def test_new_protocol_groups_are_known_in_full(kafka, name):
 
 def rebalances(daemon, group):
     return daemon.page().get_int("kafka_consumergroup_rebalances_total", cluster="default", consumergroup=group)
+
+
+@pytest.mark.once
+def test_one_of_three_brokers_is_killed_and_comes_back(own_kafka, name):
+    """Each topic has three replicas. While one broker is away, and when it is back, every number is right; groups whose
+    coordinator it was are the only ones that may be missing for a moment."""
+    kafka = own_kafka(nodes=3, heap="256m", settings={"offsets.topic.replication.factor": "3", "default.replication.factor": "3"})
+    topic, groups = f"{name}orders", [f"{name}{number}" for number in range(8)]
+    kafka.create_topic(topic, 6, replicas=3)
+    produce(kafka, topic, {partition: 10 for partition in range(6)})
+    for group in groups:
+        commit(kafka, group, topic, {partition: 3 for partition in range(6)})
+    assert len({partition_of(kafka, group) for group in groups}) > 2, "groups of several coordinators"
+
+    def shown(page):
+        lags = page.by("kafka_consumergroup_lag", "consumergroup", "topic", "partition")
+        return {(group, partition): lag for (group, where, partition), lag in lags.items() if where == topic}
+
+    def all_lags(lag):
+        return {(group, str(partition)): lag for group in groups for partition in range(6)}
+
+    with Daemon("--kafka", kafka.bootstrap, poll_interval="500ms") as daemon:
+        wait_following(daemon)
+        daemon.page_when(lambda page: shown(page) == all_lags(7))
+        kafka.nodes[2].kill()
+        survivors = Running(",".join(node.address for node in kafka.nodes[:2]))
+        produce(survivors, topic, {partition: 5 for partition in range(6)})
+        for group in groups:
+            commit(survivors, group, topic, {partition: 9 for partition in range(6)})
+
+        def none_is_wrong(page):
+            right = {7, 12, 6}  # before, when more was written, and when that was committed
+            assert set(shown(page).values()) <= right, shown(page)
+            return shown(page) == all_lags(6) and page.get_int("tidemark_source_up", cluster="default") == 1
+
+        daemon.page_when(none_is_wrong, timeout=60)
+        kafka.start()
+        commit(kafka, groups[0], topic, {0: 15})
+        expected = {**all_lags(6), (groups[0], "0"): 0}
+        daemon.page_when(lambda page: shown(page) == expected, timeout=60)
+        wait_following(daemon)
