@@ -45,6 +45,7 @@ struct kafka_follower {
     atomic_bool has_ended; /* the first reading, by itself */
     atomic_bool has_to_end;
     int64_t retry_us; /* not before, after it was denied */
+    bool was_denied;  /* and hasn't been read since */
 
     struct kafka_client *client; /* NULL: not following */
     rd_kafka_queue_t *queue;
@@ -244,20 +245,24 @@ static bool keep_following(struct kafka_follower *follower, const struct kafka_p
     if (follower->is_reading && !atomic_load(&follower->has_ended))
         return false;
     end_reading(follower);
-    if (follower->is_denied)
+    if (follower->is_denied) {
         follower->retry_us = clock_monotonic_us() + RETRY_US;
+        follower->was_denied = true;
+    }
+    int32_t partitions = poll->offsets_topic.partitions; /* 0 also when the cluster is busy with itself */
     if (follower->is_denied || follower->is_broken ||
-        poll->offsets_topic.partitions != follower->partition_count)
+        (partitions > 0 && partitions != follower->partition_count))
         forget(follower);
-    if (poll->offsets_topic.partitions == 0 || clock_monotonic_us() < follower->retry_us)
+    if (partitions == 0 || clock_monotonic_us() < follower->retry_us)
         return false;
-    follower->retry_us = 0;
-    follower->partition_count = poll->offsets_topic.partitions;
+    follower->partition_count = partitions;
     if (follower->partitions == NULL)
         start_reading(follower);
     else if (follower->client == NULL)
         start(follower);
-    return !follower->is_reading && follower->client != NULL;
+    bool follows = !follower->is_reading && follower->client != NULL;
+    follower->was_denied = follower->was_denied && !follows;
+    return follows;
 }
 
 /* --- settling ------------------------------------------------------------------------------------------ */
@@ -324,6 +329,13 @@ static bool waits(const struct kafka_follower *follower)
     return false;
 }
 
+/* While the first reading goes on, there is nothing that was settled. */
+static void unsettle(struct kafka_follower *follower)
+{
+    for (int32_t i = 0; i < follower->partition_count && !follower->is_reading; i++)
+        follower->partitions[i].is_settled = false;
+}
+
 static void begin_poll(struct kafka_follower *follower, const struct kafka_poll *poll)
 {
     for (int32_t i = 0; i < follower->partition_count; i++) {
@@ -354,8 +366,10 @@ static void end_poll(struct kafka_follower *follower)
 
 void kafka_follower_settle(struct kafka_follower *follower, struct kafka_poll *poll)
 {
-    if (!keep_following(follower, poll))
+    if (!keep_following(follower, poll)) {
+        unsettle(follower);
         return;
+    }
     begin_poll(follower, poll);
     ask_leaders(follower, poll, is_any, list_high_watermarks);
     while (waits(follower) && take_messages(follower, 0))
@@ -372,11 +386,11 @@ void kafka_follower_settle(struct kafka_follower *follower, struct kafka_poll *p
 
 enum kafka_follower_state kafka_follower_state(const struct kafka_follower *follower)
 {
+    if (follower->was_denied)
+        return KAFKA_FOLLOWER_DENIED;
     if (follower->is_reading)
         return KAFKA_FOLLOWER_READING;
-    if (follower->replica != NULL)
-        return KAFKA_FOLLOWER_FOLLOWS;
-    return follower->retry_us > 0 ? KAFKA_FOLLOWER_DENIED : KAFKA_FOLLOWER_ABSENT;
+    return follower->replica != NULL ? KAFKA_FOLLOWER_FOLLOWS : KAFKA_FOLLOWER_ABSENT;
 }
 
 /* A group that has written nothing may be in any partition. */
