@@ -8,6 +8,7 @@
 #include "logstore/logstore.h"
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -185,8 +186,9 @@ static double time_pread(char *buffer)
     return took;
 }
 
-static void bench_reads(const char *bytes, char *buffer)
+static void bench_reads(const char *bytes)
 {
+    static char buffer[BLOCK];
     double ratios[ROUNDS];
     struct logstore_record records[BATCH];
     struct logstore *store = make_store("store", LOGSTORE_FSYNC_NEVER, 1);
@@ -234,40 +236,68 @@ static void bench_synced(const char *bytes)
 /* --- opening after a kill --------------------------------------------------------------------------------
  */
 
+enum { PARTITIONS = 100 };
+static int64_t opening_bytes = 1000000000;
+
 /* Appends to 100 partitions until it is killed in the midst of it. */
-static void fill_and_die(const char *bytes, int64_t total)
+static void fill_and_die(const char *bytes)
 {
-    enum { PARTITIONS = 100 };
     struct logstore_record records[BATCH];
     struct logstore *store = make_store("store", LOGSTORE_FSYNC_NEVER, PARTITIONS);
     fill_records(records, bytes);
-    for (int64_t done = 0; done < total; done += (int64_t)RECORD * BATCH)
+    for (int64_t done = 0; done < opening_bytes; done += (int64_t)RECORD * BATCH)
         must(logstore_append(store, TOPIC, (uint32_t)(done / RECORD / BATCH % PARTITIONS), records, BATCH,
                              NULL, &error),
              "append");
     kill(getpid(), SIGKILL);
 }
 
-static void bench_opening(const char *bytes, int64_t total)
+/* So that what is opened next has to come from the disk. */
+static int forget_cached(const char *name, const struct stat *status, int type, struct FTW *walk)
 {
-    enum { PARTITIONS = 100 };
+    (void)status;
+    (void)walk;
+    int fd = type == FTW_F ? open(name, O_RDONLY) : -1;
+    if (fd < 0)
+        return type == FTW_F;
+    int failed = fsync(fd) != 0 || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) != 0;
+    return close(fd) != 0 || failed;
+}
+
+/* Opens the store, reads the last record of each partition and appends one more: all of it is in use then. */
+static double time_opening(const char *bytes)
+{
+    struct logstore_record record = {.value = {bytes, RECORD}}, last;
+    struct logstore_options options = {.fsync = LOGSTORE_FSYNC_NEVER};
+    int64_t began = clock_monotonic_us(), start, end;
+    struct logstore *store = logstore_open(in_folder("store"), &options, &error);
+    must(store != NULL, "open");
+    for (uint32_t partition = 0; partition < PARTITIONS; partition++) {
+        must(logstore_offsets(store, TOPIC, partition, &start, &end, &error) && end > 0, "offsets");
+        struct logstore_reader *reader = logstore_reader_open(store, TOPIC, partition, end - 1, &error);
+        must(reader != NULL && logstore_read(reader, &last, &error) == LOGSTORE_READ_RECORD, "read");
+        logstore_reader_close(&reader);
+        must(logstore_append(store, TOPIC, partition, &record, 1, NULL, &error), "append");
+    }
+    double took = (double)(clock_monotonic_us() - began) / 1e6;
+    logstore_close(&store);
+    return took;
+}
+
+static void bench_opening(const char *bytes)
+{
+    enum { OPEN_FILES = 16 };
     pid_t child = fork();
     must(child >= 0, "fork");
     if (child == 0)
-        fill_and_die(bytes, total);
+        fill_and_die(bytes);
     must(waitpid(child, NULL, 0) == child, "wait");
-    struct logstore_record record = {.value = {bytes, RECORD}};
-    struct logstore_options options = {.fsync = LOGSTORE_FSYNC_NEVER};
-    int64_t began = clock_monotonic_us();
-    struct logstore *store = logstore_open(in_folder("store"), &options, &error);
-    must(store != NULL, "open");
-    for (uint32_t partition = 0; partition < PARTITIONS; partition++)
-        must(logstore_append(store, TOPIC, partition, &record, 1, NULL, &error), "append");
-    double took = (double)(clock_monotonic_us() - began) / 1e6;
-    logstore_close(&store);
+    printf("{\"bytes\":%lld}\n", (long long)opening_bytes);
+    report("opening after kill -9, reading the end of 100 partitions and appending to them",
+           time_opening(bytes), "s", 1, false);
+    must(nftw(in_folder("store"), forget_cached, OPEN_FILES, FTW_PHYS) == 0, "forget what is cached");
+    report("the same with nothing in memory", time_opening(bytes), "s", 1, false);
     remove_all("store");
-    printf("{\"bytes\":%lld}\n", (long long)total);
-    report("opening after kill -9, and an append to each of 100 partitions", took, "s", 1, false);
 }
 
 /* --- observing -------------------------------------------------------------------------------------------
@@ -292,19 +322,20 @@ static double observe(struct logstore_observer *observer)
     return took;
 }
 
-static void bench_observer(void)
+static void bench_observer(const char *bytes)
 {
-    enum { PARTITIONS = 10000, GROUPS = 100 };
+    enum { MANY = 10000, GROUPS = 100 };
     double times[ROUNDS];
-    struct logstore *store = make_store("store", LOGSTORE_FSYNC_NEVER, PARTITIONS);
-    struct logstore_commit *commits = calloc(PARTITIONS, sizeof *commits);
+    struct logstore *store = make_store("store", LOGSTORE_FSYNC_NEVER, MANY);
+    struct logstore_commit *commits = calloc(MANY, sizeof *commits);
+    (void)bytes;
     must(commits != NULL, "memory");
-    for (uint32_t i = 0; commits != NULL && i < PARTITIONS; i++)
+    for (uint32_t i = 0; commits != NULL && i < MANY; i++)
         commits[i] = (struct logstore_commit){TOPIC, i, i, STR_LITERAL("")};
     for (int group = 0; group < GROUPS; group++) {
         char name[16];
         snprintf(name, sizeof name, "group-%d", group);
-        must(logstore_commit(store, str_of(name), commits, PARTITIONS, &error), "commit");
+        must(logstore_commit(store, str_of(name), commits, MANY, &error), "commit");
     }
     free(commits);
     struct logstore_observer *observer = logstore_observer_open(in_folder("store"), &error);
@@ -318,20 +349,28 @@ static void bench_observer(void)
     report("all offsets of 10,000 partitions and 100 groups", median(times, ROUNDS), "ms", 15, false);
 }
 
-/* Usage: bench_logstore [BYTES of the store that is opened after a kill] */
+static const struct {
+    const char *name;
+    void (*run)(const char *bytes);
+} BENCHES[] = {{"append", bench_appends},
+               {"read", bench_reads},
+               {"fsync", bench_synced},
+               {"observe", bench_observer},
+               {"open", bench_opening}};
+
+/* Usage: bench_logstore [NAME of one of the above [BYTES of the store that is opened]] */
 int main(int argc, char **argv)
 {
-    char *bytes = malloc((size_t)RECORD * BATCH), *buffer = malloc(BLOCK);
-    must(bytes != NULL && buffer != NULL && mkdtemp(folder) != NULL, "set up");
+    char *bytes = malloc((size_t)RECORD * BATCH);
+    must(bytes != NULL && mkdtemp(folder) != NULL, "set up");
     for (size_t i = 0; i < (size_t)RECORD * BATCH; i++)
         bytes[i] = (char)(i * 2654435761u >> 13);
-    bench_appends(bytes);
-    bench_reads(bytes, buffer);
-    bench_synced(bytes);
-    bench_observer();
-    bench_opening(bytes, argc > 1 ? strtoll(argv[1], NULL, 10) : 1000000000);
+    if (argc > 2)
+        opening_bytes = strtoll(argv[2], NULL, 10);
+    for (size_t i = 0; i < sizeof BENCHES / sizeof *BENCHES; i++)
+        if (argc < 2 || strcmp(argv[1], BENCHES[i].name) == 0)
+            BENCHES[i].run(bytes);
     rmdir(folder);
     free(bytes);
-    free(buffer);
     return missed;
 }
