@@ -129,13 +129,14 @@ struct leftovers {
     uint64_t found; /* the identity of one; 0: none */
 };
 
-static void note_leftover(void *context, uint32_t slot, const struct offsets_entry *entry)
+static void note_leftovers(void *context, uint32_t slot, const struct offsets_entry *entries, size_t count)
 {
     struct leftovers *leftovers = context;
     (void)slot;
-    if (entry->identity >> 32 == 0 &&
-        membership_find(&leftovers->group->membership, (uint32_t)entry->identity) == NULL)
-        leftovers->found = entry->identity;
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].identity >> 32 == 0 &&
+            membership_find(&leftovers->group->membership, (uint32_t)entries[i].identity) == NULL)
+            leftovers->found = entries[i].identity;
 }
 
 /* Frees the slots of members that are no more. */
@@ -143,7 +144,7 @@ static bool free_leftovers(struct group *group, struct error *error)
 {
     for (;;) {
         struct leftovers leftovers = {group, 0};
-        if (!offsets_each(&group->offsets, note_leftover, &leftovers, error))
+        if (!offsets_each(&group->offsets, note_leftovers, &leftovers, error))
             return false;
         if (leftovers.found == 0)
             return true;

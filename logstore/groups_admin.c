@@ -173,27 +173,33 @@ struct outdated {
     bool failed;
 };
 
-static void note_outdated(void *context, uint32_t slot, const struct offsets_entry *entry)
+static bool reserve_outdated(struct outdated *outdated)
+{
+    if (outdated->count < outdated->capacity)
+        return true;
+    size_t capacity = outdated->capacity == 0 ? 64 : 2 * outdated->capacity;
+    uint64_t *identities = realloc(outdated->identities, capacity * sizeof *identities);
+    if (identities == NULL)
+        return false;
+    outdated->identities = identities;
+    outdated->capacity = capacity;
+    return true;
+}
+
+static void note_outdated(void *context, uint32_t slot, const struct offsets_entry *entries, size_t count)
 {
     struct outdated *outdated = context;
     (void)slot;
-    if (entry->identity >> 32 == 0)
-        return;
-    if (entry->time > outdated->before) {
-        outdated->kept++;
-        return;
-    }
-    if (outdated->count == outdated->capacity) {
-        size_t capacity = outdated->capacity == 0 ? 64 : 2 * outdated->capacity;
-        uint64_t *identities = realloc(outdated->identities, capacity * sizeof *identities);
-        if (identities == NULL) {
+    for (size_t i = 0; i < count && !outdated->failed; i++) {
+        if (entries[i].identity >> 32 == 0)
+            continue; /* a member's signs of life */
+        if (entries[i].time > outdated->before)
+            outdated->kept++;
+        else if (reserve_outdated(outdated))
+            outdated->identities[outdated->count++] = entries[i].identity;
+        else
             outdated->failed = true;
-            return;
-        }
-        outdated->identities = identities;
-        outdated->capacity = capacity;
     }
-    outdated->identities[outdated->count++] = entry->identity;
 }
 
 /* As in Kafka: the offsets of a group that has been empty for long enough, if they are as old themselves.

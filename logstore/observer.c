@@ -424,20 +424,25 @@ static bool find_topic(struct logstore_observer *observer, uint32_t number, uint
     return *index != UINT32_MAX;
 }
 
-static void note_commit(void *context, uint32_t slot, const struct offsets_entry *entry)
+static void note_commits(void *context, uint32_t slot, const struct offsets_entry *entries, size_t count)
 {
     struct logstore_observer *observer = context;
-    if (entry->identity >> 32 == 0)
-        return; /* a member's heartbeat */
-    uint32_t topic, partition = (uint32_t)entry->identity;
+    struct logstore_observed_commit *next = observer->commits + observer->commit_count;
     (void)slot;
-    if (!find_topic(observer, (uint32_t)(entry->identity >> 32), &topic) ||
-        partition >= observer->topics[topic].partition_count ||
-        observer->commit_count == observer->commit_capacity)
-        return;
-    uint64_t metadata = entry->flags & OFFSETS_METADATA ? (uint64_t)entry->sequence << 32 | entry->region : 0;
-    observer->commits[observer->commit_count++] =
-        (struct logstore_observed_commit){topic, partition, entry->offset, entry->time, metadata};
+    if (count > observer->commit_capacity - observer->commit_count)
+        count = observer->commit_capacity - observer->commit_count;
+    for (size_t i = 0; i < count; i++) {
+        const struct offsets_entry *entry = &entries[i];
+        uint32_t topic, partition = (uint32_t)entry->identity, number = (uint32_t)(entry->identity >> 32);
+        if (number == 0)
+            continue; /* a member's signs of life */
+        if (!find_topic(observer, number, &topic) || partition >= observer->topics[topic].partition_count)
+            continue;
+        uint64_t metadata =
+            entry->flags & OFFSETS_METADATA ? (uint64_t)entry->sequence << 32 | entry->region : 0;
+        *next++ = (struct logstore_observed_commit){topic, partition, entry->offset, entry->time, metadata};
+    }
+    observer->commit_count = (size_t)(next - observer->commits);
 }
 
 /* Room for as many commits as the file can hold. */
@@ -463,7 +468,7 @@ bool logstore_observe_commits(struct logstore_observer *observer, size_t group,
 {
     struct group *file = group_of(observer, group, error);
     if (file == NULL || !reserve_commits(observer, &file->offsets, error) ||
-        !offsets_each(&file->offsets, note_commit, observer, error))
+        !offsets_each(&file->offsets, note_commits, observer, error))
         return false;
     *commits = observer->commits;
     *count = observer->commit_count;

@@ -26,6 +26,7 @@ enum {
     REGION_HEADER = 16,
     REGION_MOST = 65536,
 
+    PAGE = 4096,
     SLOTS_AT_ONCE = 2048,
     SLOTS_ADDED_LEAST = 63, /* with the head: a page */
     NAME_SIZE = 64,
@@ -123,6 +124,7 @@ __attribute__((target("sse4.2"))) static size_t decode_run(const uint8_t *bytes,
                                                            struct offsets_entry *entries)
 {
     for (size_t i = 0; i < count; i++, bytes += OFFSETS_SLOT_SIZE) {
+        __builtin_prefetch(bytes + PAGE); /* the processor itself doesn't look beyond the end of one */
         const uint8_t *half = newer_half(bytes);
         struct half_words words = words_of(get64(bytes), half);
         uint64_t crc = _mm_crc32_u64(UINT32_MAX, words.identity);
@@ -272,8 +274,7 @@ static int decode_again(const struct offsets *offsets, uint32_t slot, struct off
 
 /* Calls `visit` with those in use of `count` slots that were read. */
 static bool visit_slots(const struct offsets *offsets, const uint8_t *bytes, uint32_t slot, size_t count,
-                        void (*visit)(void *context, uint32_t slot, const struct offsets_entry *entry),
-                        void *context, struct error *error)
+                        offsets_visit *visit, void *context, struct error *error)
 {
     enum { AT_A_TIME = 64 };
     struct offsets_entry entries[AT_A_TIME];
@@ -281,26 +282,24 @@ static bool visit_slots(const struct offsets *offsets, const uint8_t *bytes, uin
         size_t left = count - done;
         const uint8_t *at = bytes + done * OFFSETS_SLOT_SIZE;
         size_t run = decode_many(at, left < AT_A_TIME ? left : AT_A_TIME, entries);
-        for (size_t i = 0; i < run; i++)
-            visit(context, slot + (uint32_t)(done + i), &entries[i]);
-        done += run;
-        if (run > 0)
+        if (run > 0) {
+            visit(context, slot + (uint32_t)done, entries, run);
+            done += run;
             continue;
+        }
         int used = offsets_decode(at, &entries[0]);
         if (used < 0)
             used = decode_again(offsets, slot + (uint32_t)done, &entries[0], error);
         if (used < 0)
             return false;
         if (used > 0)
-            visit(context, slot + (uint32_t)done, &entries[0]);
+            visit(context, slot + (uint32_t)done, entries, 1);
         done++;
     }
     return true;
 }
 
-static bool each_read(struct offsets *offsets,
-                      void (*visit)(void *context, uint32_t slot, const struct offsets_entry *entry),
-                      void *context, struct error *error)
+static bool each_read(struct offsets *offsets, offsets_visit *visit, void *context, struct error *error)
 {
     const size_t size = (size_t)SLOTS_AT_ONCE * OFFSETS_SLOT_SIZE;
     buf_reset(&offsets->scratch);
@@ -323,9 +322,7 @@ static bool each_read(struct offsets *offsets,
 }
 
 /* Who only reads, and does so again and again, has the file mapped. */
-bool offsets_each(struct offsets *offsets,
-                  void (*visit)(void *context, uint32_t slot, const struct offsets_entry *entry),
-                  void *context, struct error *error)
+bool offsets_each(struct offsets *offsets, offsets_visit *visit, void *context, struct error *error)
 {
     if (!offsets->read_only)
         return each_read(offsets, visit, context, error);
@@ -384,11 +381,13 @@ struct survey {
     bool failed;
 };
 
-static void survey_slot(void *context, uint32_t slot, const struct offsets_entry *entry)
+static void survey_slots(void *context, uint32_t slot, const struct offsets_entry *entries, size_t count)
 {
     struct survey *survey = context;
-    survey->offsets->first_free += survey->offsets->first_free == slot;
-    survey->failed = survey->failed || !note_place(survey->offsets, entry->identity, slot);
+    if (survey->offsets->first_free == slot)
+        survey->offsets->first_free += (uint32_t)count;
+    for (size_t i = 0; i < count && !survey->failed; i++)
+        survey->failed = !note_place(survey->offsets, entries[i].identity, slot + (uint32_t)i);
 }
 
 /* Makes the table anew. */
@@ -399,7 +398,7 @@ static bool survey(struct offsets *offsets, struct error *error)
         memset(offsets->table, 0, offsets->table_size * sizeof *offsets->table);
     offsets->table_used = 0;
     offsets->first_free = 0;
-    if (!offsets_each(offsets, survey_slot, &made, error))
+    if (!offsets_each(offsets, survey_slots, &made, error))
         return false;
     if (made.failed)
         error_set(error, ERROR_MEMORY, "no memory for the offsets of a group");

@@ -54,10 +54,11 @@ void offsets_close(struct offsets *offsets);
 /* Decodes one slot: 1 it is in use, 0 it is free, -1 neither half is whole. */
 int offsets_decode(const uint8_t *bytes, struct offsets_entry *entry);
 
-/* Calls `visit` with every slot in use. */
-bool offsets_each(struct offsets *offsets,
-                  void (*visit)(void *context, uint32_t slot, const struct offsets_entry *entry),
-                  void *context, struct error *error);
+/* Is given `count` slots in use, which are neighbours from `slot` on. */
+typedef void offsets_visit(void *context, uint32_t slot, const struct offsets_entry *entries, size_t count);
+
+/* Calls `visit` with every slot in use, several at once. */
+bool offsets_each(struct offsets *offsets, offsets_visit *visit, void *context, struct error *error);
 
 /* To be called whenever the lock has been taken: others may have written meanwhile. */
 void offsets_locked(struct offsets *offsets);
