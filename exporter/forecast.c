@@ -23,21 +23,26 @@ static int64_t forecast(double ms)
     return ms >= 0 && ms < far_ms ? (int64_t)ms : UNKNOWN;
 }
 
-/* Retention by time: the edge moves a second a second through the timestamps, the reader by its time lag. */
+static int64_t time_left(int64_t retention_ms, int64_t lag_ms)
+{
+    return retention_ms > lag_ms ? retention_ms - lag_ms : 0;
+}
+
+/* Retention by time: the edge moves a second a second through the timestamps, the reader by its time lag.
+ * What is left is a fact, told at once; a forecast wants to know how the reader goes. */
 static struct overtaking overtaking_by_time(const struct scene *scene, const struct rules *rules,
-                                            int64_t retention_ms, const struct position_memory *memory,
-                                            int64_t lag_ms)
+                                            int64_t retention_ms, const struct position_memory *memory)
 {
     struct overtaking found = {UNKNOWN, UNKNOWN, UNKNOWN};
     const struct mark *mark = &memory->marks[0];
-    int64_t elapsed = scene->now - mark->time;
-    found.headroom_ms = retention_ms > lag_ms ? retention_ms - lag_ms : 0;
+    int64_t elapsed = scene->now - mark->time, lag_ms = memory->steady_ms;
+    found.headroom_ms = time_left(retention_ms, memory->lag_ms);
     found.horizon_ms = smaller(rules->horizon_ms, (int64_t)(rules->horizon_share * (double)retention_ms));
-    if (mark->lag_ms == UNKNOWN || elapsed < rules_pace(rules, look_back_ms))
+    if (lag_ms == UNKNOWN || mark->lag_ms == UNKNOWN || elapsed < rules_pace(rules, look_back_ms))
         return found;
     double growth = (double)(lag_ms - mark->lag_ms) / (double)elapsed;
     if (growth > standing_still)
-        found.overtake_ms = forecast((double)found.headroom_ms / growth);
+        found.overtake_ms = forecast((double)time_left(retention_ms, lag_ms) / growth);
     return found;
 }
 
@@ -57,7 +62,7 @@ static struct overtaking overtaking_by_size(const struct scene *scene, const str
     double read = (double)(memory->committed - memory->marks[0].committed) / (double)elapsed;
     found.headroom_ms = forecast(distance / written);
     found.horizon_ms = smaller(rules->horizon_ms, (int64_t)(rules->horizon_share * held));
-    if (written - read > standing_still * written)
+    if (memory->steady_ms > 0 && written - read > standing_still * written)
         found.overtake_ms = forecast(distance / (written - read));
     return found;
 }
@@ -68,11 +73,10 @@ static struct overtaking overtaking(const struct scene *scene, const struct rule
                                     const struct snap_partition *seen)
 {
     struct overtaking by_time = {UNKNOWN, UNKNOWN, UNKNOWN}, by_size = by_time;
-    int64_t lag_ms = memory->steady_ms;
-    if (topic->config.cleanup_policy == CLEANUP_COMPACT || lag_ms == UNKNOWN || lag_ms == 0)
+    if (topic->config.cleanup_policy == CLEANUP_COMPACT || memory->lag_ms == UNKNOWN || memory->lag_ms == 0)
         return by_time;
     if (topic->config.retention_ms > 0)
-        by_time = overtaking_by_time(scene, rules, topic->config.retention_ms, memory, lag_ms);
+        by_time = overtaking_by_time(scene, rules, topic->config.retention_ms, memory);
     if (topic->config.retention_bytes > 0)
         by_size = overtaking_by_size(scene, rules, memory, partition, seen);
     if (by_time.headroom_ms == UNKNOWN)

@@ -314,6 +314,21 @@ static void test_retention(void **state)
     assert_int_equal(w->findings->subscriptions[0].lost_total, 100);
 }
 
+/* A group that had stopped before anybody watched: nothing is usual for it yet, and what it has left is
+ * known. */
+static void test_headroom_is_known_at_once(void **state)
+{
+    struct world *w = *state;
+    w->retention_ms = 3600000;
+    w->members = 0;
+    poll(w);
+    pass(w, 60, 0);
+    assert_in_range(w->findings->subscriptions[0].lag_ms_max, 45000, 60000);
+    assert_int_equal(w->findings->subscriptions[0].headroom_ms,
+                     3600000 - w->findings->subscriptions[0].lag_ms_max);
+    assert_int_equal(w->findings->subscriptions[0].overtake_ms, UNKNOWN);
+}
+
 /* There is a member too many: that is said after two minutes, and sooner to who has a shorter objective. */
 static void test_a_short_objective_hastens(void **state)
 {
@@ -420,6 +435,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_rebalances, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deploy, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_retention, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_headroom_is_known_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_short_objective_hastens, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reset, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_topic_made_again, set_up, tear_down),
