@@ -179,6 +179,9 @@ deb: all
 	$(call install,dpkg-dev)
 	+@MAKE="$(MAKE)" packaging/deb.sh $(BUILD)
 
+# A text as sed's s|…|…| writes it.
+literally = $(subst |,\|,$(subst &,\&,$(subst \,\\,$(1))))
+
 # RUNBOOKS and GRAFANA are where the alerts' links to their runbooks and dashboards lead.
 ALERTS   := $(PREFIX)/share/tidemark/alerts
 RUNBOOKS ?= file://$(ALERTS)/runbooks
@@ -186,7 +189,7 @@ GRAFANA  ?= http://localhost:3000
 install-alerts:
 	install -d $(addprefix $(DESTDIR)$(ALERTS)/,rules kubernetes runbooks moving-in)
 	for file in $(patsubst alerts/%,%,$(wildcard alerts/rules/*.yml alerts/kubernetes/*.yaml)); do \
-	    sed 's|runbook: runbooks/|runbook: $(RUNBOOKS)/|; s|dashboard: /d/|dashboard: $(GRAFANA)/d/|' alerts/$$file \
+	    sed 's|runbook: runbooks/|runbook: $(call literally,$(RUNBOOKS))/|; s|dashboard: /d/|dashboard: $(call literally,$(GRAFANA))/d/|' alerts/$$file \
 	        >$(DESTDIR)$(ALERTS)/$$file || exit 1; \
 	done
 	install -m 644 alerts/runbooks/*.md $(DESTDIR)$(ALERTS)/runbooks
@@ -199,7 +202,7 @@ install-dashboards:
 	install -d $(DESTDIR)$(DASHBOARDS) $(PROVISIONING)/datasources $(PROVISIONING)/dashboards
 	install -m 644 dashboards/json/*.json $(DESTDIR)$(DASHBOARDS)
 	install -m 644 dashboards/provisioning/datasources/tidemark.yaml $(PROVISIONING)/datasources
-	sed 's|path: .*|path: $(DASHBOARDS)|' dashboards/provisioning/dashboards/tidemark.yaml >$(PROVISIONING)/dashboards/tidemark.yaml
+	sed 's|path: .*|path: $(call literally,$(DASHBOARDS))|' dashboards/provisioning/dashboards/tidemark.yaml >$(PROVISIONING)/dashboards/tidemark.yaml
 
 # Hostile bytes, by libFuzzer: not a part of the tests, since it never ends by itself.
 FUZZ_SECONDS ?= 60

@@ -42,6 +42,8 @@ spec:
   endpoints:
     - port: metrics
       interval: {interval}
+      # A label `cluster` that the target has as well doesn't replace that of Tidemark.
+      honorLabels: true
 """
 
 

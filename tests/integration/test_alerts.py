@@ -65,6 +65,17 @@ def test_each_name_of_the_others_has_its_case():
     assert recorded == {case["expr"] for case in test["promql_expr_test"]}
 
 
+PLACE = "{{ with $labels.topic }} on {{ . }}{{ with $labels.partition }}/{{ . }}{{ end }}{{ end }}"
+
+
+def test_each_alert_on_a_condition_says_where_and_gives_the_numbers_of_the_case():
+    for rule in alerts():
+        if "condition=" in rule["expr"]:
+            annotations = rule["annotations"]
+            assert PLACE in annotations["summary"], rule["alert"]
+            assert "$value" in annotations["description"] or "| query }}" in annotations["description"], rule["alert"]
+
+
 def test_each_condition_has_its_alert_as_grave_as_itself():
     table = re.findall(r'CONDITION\(\w+, "(\w+)", GRADE_(\w+)\)', (ROOT / "exporter/findings.h").read_text())
     told = {}
@@ -106,7 +117,7 @@ def test_the_prometheus_operator_gets_the_same_rules_and_the_same_scraping(tmp_p
 
 def test_what_is_installed_is_accepted_and_links_to_where_it_was_told(tmp_path):
     command = ["make", "-C", ROOT, "install-alerts", f"DESTDIR={tmp_path}", "PREFIX=/opt/tidemark",
-               "RUNBOOKS=https://wiki.example/lag", "GRAFANA=https://grafana.example"]
+               "RUNBOOKS=https://wiki.example/?space=ops&page=lag", "GRAFANA=https://grafana.example"]
     code, printed = tool(*command)
     assert code == 0, printed
     installed = tmp_path / "opt/tidemark/share/tidemark/alerts"
@@ -116,7 +127,7 @@ def test_what_is_installed_is_accepted_and_links_to_where_it_was_told(tmp_path):
     assert code == 0, printed
     groups = yaml.safe_load((installed / "rules/tidemark.alerts.yml").read_text())["groups"]
     for rule in (rule for group in groups for rule in group["rules"]):
-        name = re.fullmatch(r"https://wiki\.example/lag/(\w+\.md)", rule["annotations"]["runbook"]).group(1)
+        name = rule["annotations"]["runbook"].removeprefix("https://wiki.example/?space=ops&page=lag/")
         assert (installed / "runbooks" / name).is_file()
         assert rule["annotations"]["dashboard"].startswith("https://grafana.example/d/tidemark-")
     assert yaml.safe_load((installed / "kubernetes/prometheus-rule.yaml").read_text())["spec"]["groups"][:len(groups)] == groups
@@ -135,6 +146,14 @@ def test_alerts_are_routed_by_severity(severity, receiver):
     code, printed = tool(
         "amtool", "config", "routes", "test", f"--config.file={ALERTS}/alertmanager.yml", f"--verify.receivers={receiver}",
         f"severity={severity}", "cluster=prod", "consumergroup=billing",
+    )
+    assert code == 0, printed
+
+
+@pytest.mark.parametrize("labels", [["about=topic", "severity=warning", "cluster=prod"], ["alertname=SomebodyElses"]])
+def test_what_is_not_critical_goes_to_the_warnings(labels):
+    code, printed = tool(
+        "amtool", "config", "routes", "test", f"--config.file={ALERTS}/alertmanager.yml", "--verify.receivers=warnings", *labels,
     )
     assert code == 0, printed
 
@@ -186,19 +205,30 @@ FIRING = [  # alert, cluster, group, and whether it is held back
     ("TidemarkSourceDown", "west", None, False),
     ("ConsumerGroupStuck", "west", "mailer", True),
     ("TidemarkPageStale", "west", None, True),
+    ("TidemarkPollsSlow", "west", None, True),
+    ("TopicRetentionTooShort", "west", None, True),
+    ("TopicRetentionTooShort", "prod", None, False),
 ]
 
 
-def test_effects_are_held_back_by_their_causes(alertmanager):
-    """All of these fire at once."""
+@pytest.fixture(scope="module")
+def firing(alertmanager):
+    """Asks Alertmanager, in which all of these fire at once."""
     now = datetime.datetime.now(datetime.timezone.utc).isoformat()
     body = json.dumps([{**alert(*what[:3]), "startsAt": now} for what in FIRING]).encode()
     request = urllib.request.Request(f"{alertmanager}/api/v2/alerts", body, {"Content-Type": "application/json"})
     urllib.request.urlopen(request, timeout=10).close()
 
+    def ask(path):
+        with urllib.request.urlopen(f"{alertmanager}/api/v2/{path}", timeout=10) as answer:
+            return json.load(answer)
+
+    return ask
+
+
+def test_effects_are_held_back_by_their_causes(firing):
     def held_back():
-        with urllib.request.urlopen(f"{alertmanager}/api/v2/alerts", timeout=10) as answer:
-            known = json.load(answer)
+        known = firing("alerts")
         assert len(known) == len(FIRING)
         found = set()
         for item in known:
@@ -209,3 +239,18 @@ def test_effects_are_held_back_by_their_causes(alertmanager):
         return True
 
     processes.wait_until(held_back, 30, "Alertmanager's judgement")
+
+
+def test_what_is_wrong_with_a_group_is_one_notification_for_each_receiver(firing):
+    def grouped():
+        found = {}
+        for group in (group for group in firing("alerts/groups") if "consumergroup" in group["labels"]):
+            of = (group["labels"]["cluster"], group["labels"]["consumergroup"], group["receiver"]["name"])
+            assert of not in found
+            found[of] = {item["labels"]["alertname"] for item in group["alerts"]}
+        assert found["prod", "reports", "on-call"] == {"ConsumerGroupStopped", "TimeLagBudgetBurnsFast", "ConsumerGroupDataLost"}
+        assert found["prod", "reports", "warnings"] == {"ConsumerGroupFallingBehind"}
+        assert found["prod", "search", "on-call"] == {"TimeLagBudgetBurnsFast"}
+        return True
+
+    processes.wait_until(grouped, 30, "Alertmanager's groups")

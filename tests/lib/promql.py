@@ -38,9 +38,11 @@ def _literal(node):
 
 
 def _made(tree):
-    """The labels that label_replace() and label_join() make."""
+    """The labels that label_replace(), label_join() and count_values() make."""
     calls = [node for node in nodes(tree) if isinstance(node, parser.Call)]
-    return {_literal(call.args[1]) for call in calls if call.func.name in ("label_replace", "label_join")}
+    replaced = {_literal(call.args[1]) for call in calls if call.func.name in ("label_replace", "label_join")}
+    aggregations = [node for node in nodes(tree) if isinstance(node, parser.AggregateExpr)]
+    return replaced | {_literal(node.param) for node in aggregations if str(node.op) == "count_values"}
 
 
 def _grouping(node):
