@@ -62,9 +62,11 @@ class Catalogue:
 
     def growth(self, counter, *matchers):
         """How much exactly a counter grew in the time that is shown: increase() extrapolates, and lost messages are
-        no estimate. Where the counter is younger, or began anew, it is all that it counts."""
+        no estimate. A Tidemark with a state directory that is started at another address counts on from where it
+        was. Where the counter is younger, or began anew, it is all that it counts."""
         now, before = self._selector(counter, matchers), self._selector(counter, matchers, " offset $__range")
-        return self._one(counter, f"{now} - {before} >= 0 or {now}")
+        elsewhere = f"on ({', '.join(self.labels[counter])}) group_left () {self._one(counter, before)}"
+        return self._one(counter, f"{now} - {before} >= 0 or {now} - {elsewhere} >= 0 or {now}")
 
     def growth_by_step(self, counter, *matchers):
         """The same for each span of a graph: $__rate_interval is longer than a span, and counts in several of them."""

@@ -115,10 +115,11 @@ def stat(title, description, query, unit, no_data, *, steps=NEUTRAL, texts=None,
 
 
 def graph(title, description, queries, unit, no_data, *, steps=None, bars=False, stacked=False, powers=False, colors=None,
-          limits=(), links=(), low=0, width=12, height=8):
-    """Lines over time for (query, legend) pairs. With `steps`, what lies beyond each is tinted; `colors` gives those
-    of legends, and the legends in `limits` are drawn as dashed lines, to be compared with. With `powers`, each power of
-    ten above 1 has as much room as all below it: so the worst doesn't flatten the others."""
+          limits=(), links=(), low=0, least=False, width=12, height=8):
+    """Lines over time for (query, legend) pairs, the largest first in the legend, or with `least` the smallest. With
+    `steps`, what lies beyond each is tinted; `colors` gives those of legends, and the legends in `limits` are drawn as
+    dashed lines, to be compared with. With `powers`, each power of ten above 1 has as much room as all below it: so the
+    largest doesn't flatten the others."""
     custom = {
         "drawStyle": "bars" if bars else "line",
         "lineWidth": 1 if bars else 2,
@@ -149,11 +150,11 @@ def graph(title, description, queries, unit, no_data, *, steps=None, bars=False,
             "displayMode": "table",
             "placement": "bottom",
             "showLegend": True,
-            "calcs": ["lastNotNull", "max"],
+            "calcs": ["lastNotNull", "min" if least else "max"],
             "sortBy": "Last *",
-            "sortDesc": True,
+            "sortDesc": not least,
         },
-        "tooltip": {"mode": "multi", "sort": "desc"},
+        "tooltip": {"mode": "multi", "sort": "asc" if least else "desc"},
     }
     return _panel("timeseries", title, description, width=width, height=height, options=options, defaults=defaults,
                   targets=_targets(queries), overrides=overrides)

@@ -103,7 +103,7 @@ def history(q):
         graph("Within objective, the ten worst", "The share of the hour before in which a group's time lag was within its "
               "objective. When it sinks below what you promised, stop changing things and mend the group.",
               [(q.top(10, objective, "bottomk"), BY_GROUP)], "percentunit", "No time lag is known",
-              steps=WITHIN_OBJECTIVE, links=series_to_group()),
+              steps=WITHIN_OBJECTIVE, least=True, links=series_to_group()),
     ]
 
 

@@ -8,6 +8,8 @@ WHERE = (CLUSTERS, GROUPS, TOPICS_CHOSEN)
 LOST = "kafka_consumergroup_lost_messages_total"
 SKIPPED = "kafka_consumergroup_skipped_messages_total"
 REWOUND = "kafka_consumergroup_rewound_messages_total"
+HEADROOM = "kafka_consumergroup_retention_headroom_seconds"
+KEPT = "kafka_topic_retention_seconds"
 BY_TOPIC = "{{cluster}} {{consumergroup}} {{topic}}"
 
 LEDGER = """\
@@ -50,10 +52,14 @@ def numbers(q):
     ]
 
 
+def share_left(q):
+    """Of the time that the topic keeps a message: what is left of it to the reader."""
+    return f"{q.value(HEADROOM, *WHERE)} / on (cluster, topic) group_left () {q.value(KEPT, CLUSTERS, TOPICS_CHOSEN)}"
+
+
 def before(q):
-    headroom = q.value("kafka_consumergroup_retention_headroom_seconds", *WHERE)
-    kept = q.value("kafka_topic_retention_seconds", CLUSTERS, TOPICS_CHOSEN)
-    least = f"bottomk(20, {headroom} / on (cluster, topic) group_left () {kept})"
+    headroom, kept = q.value(HEADROOM, *WHERE), q.value(KEPT, CLUSTERS, TOPICS_CHOSEN)
+    least = f"bottomk(20, {share_left(q)})"
 
     def of(metric):
         return f"{q.value(metric, *WHERE)} and {least}"
@@ -70,14 +76,14 @@ def before(q):
         table("What is left of the retention until an unread message may be deleted", "The twenty that have least of it. A group that is overtaken "
               "before it has caught up will lose messages: raise retention.ms of its topic now.",
               labels(), columns, "Nothing that is unread is deleted by age", sort="Share of retention left", descending=False),
-        graph("Headroom of the ten that have least", "A line that falls by an hour an hour is a group that reads nothing; where it "
-              "meets zero, messages are gone.",
-              [(q.top(10, lambda q: q.value("kafka_consumergroup_retention_headroom_seconds", *WHERE), "bottomk"), BY_TOPIC)],
-              "s", "Nothing that is unread is deleted by age", links=series_to_group()),
+        graph("Share of retention left, the ten that have least", "A line that falls belongs to a group that reads too slowly, or nothing; "
+              "where it meets zero, messages are gone. Raise retention.ms before.",
+              [(q.top(10, share_left, "bottomk"), BY_TOPIC)], "percentunit", "Nothing that is unread is deleted by age",
+              steps=RETENTION_LEFT, least=True, links=series_to_group()),
         graph("Overtaken in, the ten soonest", "Forecast: when deletion catches up with a reader that reads, but too slowly. Raise "
               "retention.ms, or add members, before it comes to nothing.",
               [(q.top(10, lambda q: q.value("kafka_consumergroup_retention_overtake_seconds", *WHERE), "bottomk"), BY_TOPIC)],
-              "s", "No reader is being overtaken", links=series_to_group()),
+              "s", "No reader is being overtaken", least=True, links=series_to_group()),
     ]
 
 

@@ -38,7 +38,7 @@ def numbers(q):
     return [
         stat("Topics", "Topics that Tidemark observes.", f"count({q.value('kafka_topic_partitions', *WHERE)})", "short", NO_TOPIC),
         stat("Partitions", "Partitions of these topics.", f"sum({q.value('kafka_topic_partitions', *WHERE)})", "short", NO_TOPIC),
-        stat("Topics with unkeyed messages", "Topics with several partitions of whose sampled messages more than half have no key: they "
+        stat("Topics without keys", "Topics with several partitions of whose sampled messages more than half have no key: they "
              "keep no order. Give related messages the same key if order matters.",
              f"sum({unkeyed} > bool 0.5 and {several} > 1)", "short", "Keys are not known", steps=FEW_WANTED),
         stat("Idle members", "Members without a partition, of these groups. Stop them, or add partitions (but keys then move to others).",
@@ -87,7 +87,7 @@ def skew(q):
     most = f"topk(20, {read_skew(q)})"
     columns = [
         Column(most, "Largest lag / mean", "none", steps=SKEW, decimals=1),
-        Column(f"{q.value('kafka_consumergroup_lag_max', *READ)} and {most}", "Largest lag of a partition", "short"),
+        Column(f"{q.value('kafka_consumergroup_lag_max', *READ)} and {most}", "Largest lag", "short"),
         Column(f"{q.value('kafka_consumergroup_lag_sum', *READ)} and {most}", "Lag", "short"),
     ]
     mean = f"avg by (cluster, topic) ({q.slope('kafka_topic_partition_current_offset', *WHERE)})"

@@ -137,7 +137,8 @@ class Plane:
             y = self.y(value)
             lines.append(f'<line class="grid" x1="{self.LEFT}" x2="{self.width - 6}" y1="{y:.1f}" y2="{y:.1f}"/>'
                          f'<text x="{self.LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{escape(shown(value, unit))}</text>')
-        every = next(step for step in (15, 30, 60, 120, 300, 600, 3600) if (self.end - self.begin) / step <= 8)
+        most = max(2, self.width // 85)  # so that they don't touch
+        every = next(step for step in (15, 30, 60, 120, 300, 600, 3600) if (self.end - self.begin) / step <= most)
         moment = math.ceil(self.begin / every) * every
         while moment <= self.end:
             clock = time.strftime("%H:%M:%S" if every < 60 else "%H:%M", time.gmtime(moment))
@@ -161,7 +162,7 @@ def _dashed(panel):
 
 
 def _lines(panel, answers):
-    """[(name, color, {time: value})], the largest last value first, as the legend has them."""
+    """[(name, color, {time: value})], as the legend has them: sorted by their last values."""
     found = []
     for target, series in zip(panel["targets"], answers):
         for one in series:
@@ -169,7 +170,7 @@ def _lines(panel, answers):
             found.append((legend(target.get("legendFormat", ""), one["metric"]), values))
     fixed = _fixed_colors(panel)
     colored = [(name, fixed.get(name, PALETTE[i % len(PALETTE)]), values) for i, (name, values) in enumerate(found)]
-    return sorted(colored, key=lambda line: -line[2][max(line[2])])
+    return sorted(colored, key=lambda line: line[2][max(line[2])], reverse=panel["options"]["legend"]["sortDesc"])
 
 
 def _stack(lines):
@@ -243,12 +244,13 @@ def timeseries(panel, answers, width, height, span, step, alerts):
 
 def _legend(panel, lines):
     unit = panel["fieldConfig"]["defaults"]["unit"]
+    extreme = panel["options"]["legend"]["calcs"][1]
     rows = "".join(
         f'<tr><td><i style="background:{color(tone)}"></i>{escape(name)}</td><td>{escape(shown(values[max(values)], unit))}</td>'
-        f'<td>{escape(shown(max(values.values()), unit))}</td></tr>'
+        f'<td>{escape(shown({"min": min, "max": max}[extreme](values.values()), unit))}</td></tr>'
         for name, tone, values in lines[:4]
     )
-    return f'<table class="legend"><tr><th>Name</th><th>Last *</th><th>Max</th></tr>{rows}</table>'
+    return f'<table class="legend"><tr><th>Name</th><th>Last *</th><th>{extreme.title()}</th></tr>{rows}</table>'
 
 
 # --- cells -------------------------------------------------------------------------------------------------

@@ -234,6 +234,53 @@ def test_a_variable_of_which_several_can_be_chosen_is_a_regular_expression(lint,
                     assert (str(matcher.op) == "MatchOp.Re") == several[matcher.value], f"{query}: {matcher.name}"
 
 
+# --- what the numbers mean ---------------------------------------------------------------------------------
+
+
+def steps(uid, title):
+    """{color: from which value on it is that} of a panel's thresholds."""
+    [panel] = [panel for panel in grafana_dashboard.panels(MAIN[uid]) if panel["title"] == title]
+    return {step["color"]: step["value"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]}
+
+
+def test_the_thresholds_are_those_of_the_alerts():
+    """Of the objective, whose budget the alerts count, and of the rule by which retention_risk is judged."""
+    alerts = (ROOT / "alerts/rules/tidemark.alerts.yml").read_text()
+    [budget] = set(re.findall(r"> [\d.]+ \* ([\d.]+)$", alerts, flags=re.M))
+    assert steps("tidemark-overview", "Within objective, the ten worst")["green"] == 1 - float(budget)
+    assert steps("tidemark-overview", "Time lag / objective of the ten worst")["red"] == 1
+    share = re.search(r"SHARE\(horizon_share, ([\d.]+),", (ROOT / "exporter/rules.h").read_text()).group(1)
+    assert steps("tidemark-group", "Retention left") == {"red": None, "orange": float(share), "green": 2 * float(share)}
+
+
+HOUR = 60  # minutes, and values
+GROWN = {  # the values of a counter of lost messages, by minute and by instance, and what it grew by in the second hour
+    "Two lose the same": ({"a": f"100x{HOUR} 107x{HOUR}", "b": f"90x{HOUR} 97x{HOUR}"}, 7),
+    "One goes on at another address": ({"a": f"1000x{HOUR} stale", "b": f"_x{HOUR + 1} 1005x{HOUR}"}, 5),
+    "One of two goes for good": ({"a": f"1000x{HOUR + 30} stale", "b": f"990x{2 * HOUR}"}, 0),
+    "One begins anew": ({"a": f"1000x{HOUR + 9} 0x20 5x{HOUR}"}, 5),
+    "One is new": ({"a": f"_x{HOUR + 10} 12x{HOUR}"}, 12),
+    "Nothing is lost": ({"a": f"3x{2 * HOUR}"}, 0),
+}
+
+
+@pytest.mark.parametrize("case", GROWN)
+def test_messages_lost_are_counted_exactly(tmp_path, case):
+    [panel] = [panel for panel in grafana_dashboard.panels(MAIN["tidemark-overview"]) if panel["title"] == "Messages lost"]
+    chosen = {"cluster": ".+", "group": ".+", "__range": "1h"}
+    expression = grafana_dashboard.interpolate(panel["targets"][0]["expr"], chosen)
+    counter = 'kafka_consumergroup_lost_messages_total{{cluster="c", consumergroup="g", topic="t", instance="{}"}}'
+    values, grown = GROWN[case]
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": counter.format(instance), "values": given} for instance, given in values.items()],
+        "promql_expr_test": [{"expr": expression, "eval_time": "2h", "exp_samples": [{"labels": "{}", "value": grown}]}],
+    }
+    (tmp_path / "test.yml").write_text(json.dumps({"tests": [test]}))  # JSON is YAML
+    done = subprocess.run(["promtool", "test", "rules", tmp_path / "test.yml"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 # --- what a person finds -----------------------------------------------------------------------------------
 
 
