@@ -38,7 +38,7 @@ endif
 # --- packages (Debian) -------------------------------------------------------------------------------------
 
 PACKAGES_BUILD := gcc libc6-dev pkg-config librdkafka-dev libmicrohttpd-dev libjansson-dev libcurl4-gnutls-dev libyaml-dev libgnutls28-dev libcrypt-dev zlib1g-dev
-PACKAGES_CHECK := libsqlite3-dev clang clang-format clang-tidy cppcheck shellcheck
+PACKAGES_CHECK := libcmocka-dev libsqlite3-dev clang clang-format clang-tidy shellcheck python3
 PACKAGES_STACK := prometheus prometheus-alertmanager python3
 PACKAGES_TEST  := libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-prometheus-client python3-confluent-kafka \
                   python3-jsonschema python3-yaml python3-websocket chromium python3-pip systemd dpkg-dev man-db zsh \
