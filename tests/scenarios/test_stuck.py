@@ -19,10 +19,11 @@ def test_stuck(source):
 
         assert watch.value(page, "current_offset", 0) == 30
         assert watch.value(page, "lag", 0) == watch.on_partition(page, "current_offset", 0) - 30
-        assert watch.value(page, "lag", 1) <= 5
         # The age of the first message that wasn't read.
         age = watch.time(page) - source.written[source.name][0][30]
         assert age - 2 <= watch.value(page, "lag_seconds", 0) <= age + 0.1
+        # The other partition is read; on a busy machine not at once.
+        watch.page_when(lambda page: watch.value(page, "lag", 1) <= 5)
 
         for member in members:
             member.leave()
