@@ -42,9 +42,15 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
         return MHD_YES;
     }
     struct http *http = context;
-    struct request request = {.http = http, .connection = connection, .exchange = *state, .path = path};
-    return web_admits(http->web, connection) ? route_request(&request, method)
-                                             : answer_unauthorized(&request);
+    struct exchange *exchange = *state;
+    if (exchange->admission == ADMISSION_UNKNOWN) {
+        enum admission admission = web_admit(http->web, connection, &exchange->admission);
+        if (admission == ADMISSION_UNKNOWN)
+            return MHD_YES; /* it waits, and is asked again once it is known */
+        exchange->admission = admission;
+    }
+    struct request request = {.http = http, .connection = connection, .exchange = exchange, .path = path};
+    return exchange->admission == ADMITTED ? route_request(&request, method) : answer_unauthorized(&request);
 }
 
 static void end_exchange(void *context, struct MHD_Connection *connection, void **state,
@@ -128,6 +134,8 @@ void http_stop(struct http **http)
         return;
     if ((*http)->packed != NULL)
         packed_stop((*http)->packed);
+    if ((*http)->web != NULL)
+        web_refuse_unknown((*http)->web);
     if ((*http)->daemon != NULL)
         end_daemon(*http);
     packed_free(&(*http)->packed);

@@ -12,38 +12,28 @@
 
 enum { DIGEST = 32, REMEMBERED = 64, LONGEST = 64 * 1024 };
 
-struct passwords {
-    unsigned char key[DIGEST];
-    pthread_mutex_t lock; /* guards what follows */
-    unsigned char right[REMEMBERED][DIGEST];
-    size_t count, next;
+/* A password that is to be checked. Their number is bounded by that of the connections. */
+struct check {
+    struct check *next;
+    struct MHD_Connection *connection;
+    enum admission *later;
+    char *hash, *password;
+    bool known; /* there is a user of that name; else the hash is another's, and nothing is right */
+    unsigned char digest[DIGEST];
 };
 
-/* Of no user's password: for names that nobody has. Of the cost that htpasswd's -C 10 gives. */
-static const char nobodys_hash[] = "$2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi";
+struct passwords {
+    unsigned char key[DIGEST];
+    pthread_t thread;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t changed;
+    struct check *first, **end; /* those that wait, the oldest first */
+    unsigned char right[REMEMBERED][DIGEST];
+    size_t count, next;
+    bool stop;
+};
 
-struct passwords *passwords_new(struct error *error)
-{
-    struct passwords *passwords = MEM_NEW(struct passwords);
-    pthread_mutex_init(&passwords->lock, NULL); /* can't fail with default attributes on Linux */
-    int code = gnutls_rnd(GNUTLS_RND_KEY, passwords->key, sizeof passwords->key);
-    if (code < 0) {
-        error_set(error, ERROR_IO, "no random key for passwords: %s", gnutls_strerror(code));
-        passwords_free(&passwords);
-    }
-    return passwords;
-}
-
-void passwords_free(struct passwords **passwords)
-{
-    struct passwords *p = *passwords;
-    if (p == NULL)
-        return;
-    pthread_mutex_destroy(&p->lock);
-    gnutls_memset(p, 0, sizeof *p);
-    free(p);
-    *passwords = NULL;
-}
+/* --- what was right ------------------------------------------------------------------------------------ */
 
 /* Of hash and password together: a user whose hash changes has to be checked anew. */
 static bool digest(const struct passwords *passwords, const char *hash, const char *password,
@@ -60,25 +50,25 @@ static bool digest(const struct passwords *passwords, const char *hash, const ch
     return done;
 }
 
-static bool is_remembered(struct passwords *passwords, const unsigned char *wanted)
+/* With the lock held. */
+static bool is_remembered(const struct passwords *passwords, const unsigned char *wanted)
 {
     bool found = false;
-    pthread_mutex_lock(&passwords->lock);
     for (size_t i = 0; i < passwords->count; i++)
         found |= gnutls_memcmp(passwords->right[i], wanted, DIGEST) == 0;
-    pthread_mutex_unlock(&passwords->lock);
     return found;
 }
 
+/* With the lock held. */
 static void remember(struct passwords *passwords, const unsigned char *right)
 {
-    pthread_mutex_lock(&passwords->lock);
     memcpy(passwords->right[passwords->next], right, DIGEST);
     passwords->next = (passwords->next + 1) % REMEMBERED;
     if (passwords->count < REMEMBERED)
         passwords->count++;
-    pthread_mutex_unlock(&passwords->lock);
 }
+
+/* --- checking ------------------------------------------------------------------------------------------ */
 
 static bool matches(const char *hash, const char *password)
 {
@@ -90,24 +80,129 @@ static bool matches(const char *hash, const char *password)
     return same;
 }
 
-bool passwords_check(struct passwords *passwords, const struct web_pairs *users, const char *name,
-                     const char *password)
+/* With the lock held: who waits for it goes on. */
+static void finish(struct check *check, enum admission admission)
 {
-    const char *hash = nobodys_hash;
-    bool known = false;
+    *check->later = admission;
+    MHD_resume_connection(check->connection);
+    gnutls_memset(check->password, 0, strlen(check->password));
+    free(check->password);
+    free(check->hash);
+    free(check);
+}
+
+/* With the lock held. NULL: nothing waits. */
+static struct check *take_check(struct passwords *passwords)
+{
+    struct check *check = passwords->first;
+    if (check == NULL)
+        return NULL;
+    passwords->first = check->next;
+    if (passwords->first == NULL)
+        passwords->end = &passwords->first;
+    return check;
+}
+
+static void *run(void *context)
+{
+    struct passwords *passwords = context;
+    struct check *check;
+    pthread_mutex_lock(&passwords->lock);
+    while (!passwords->stop) {
+        check = take_check(passwords);
+        if (check == NULL) {
+            pthread_cond_wait(&passwords->changed, &passwords->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&passwords->lock);
+        bool right = matches(check->hash, check->password) && check->known;
+        pthread_mutex_lock(&passwords->lock);
+        if (right && !is_remembered(passwords, check->digest))
+            remember(passwords, check->digest);
+        finish(check, right ? ADMITTED : REFUSED);
+    }
+    while ((check = take_check(passwords)) != NULL)
+        finish(check, REFUSED);
+    pthread_mutex_unlock(&passwords->lock);
+    return NULL;
+}
+
+/* With the lock held. */
+static void wait_for_check(struct passwords *passwords, struct check check)
+{
+    struct check *waiting = MEM_NEW(struct check);
+    *waiting = check;
+    MHD_suspend_connection(check.connection);
+    *passwords->end = waiting;
+    passwords->end = &waiting->next;
+    pthread_cond_signal(&passwords->changed);
+}
+
+enum admission passwords_admit(struct passwords *passwords, const struct web_pairs *users, const char *name,
+                               const char *password, struct MHD_Connection *connection, enum admission *later)
+{
+    /* For a name that nobody has somebody's hash is tried, which takes as long as one that is somebody's. */
+    const char *hash = users->pairs[0].value;
+    struct check check = {.connection = connection, .later = later};
     for (size_t i = 0; i < users->count; i++) {
         if (strcmp(users->pairs[i].name, name) == 0) {
             hash = users->pairs[i].value;
-            known = true;
+            check.known = true;
         }
     }
-    unsigned char wanted[DIGEST];
-    if (!digest(passwords, hash, password, wanted))
-        return false;
-    if (known && is_remembered(passwords, wanted))
-        return true;
-    bool right = matches(hash, password) && known;
-    if (right)
-        remember(passwords, wanted);
-    return right;
+    if (!digest(passwords, hash, password, check.digest))
+        return REFUSED;
+    enum admission admission = REFUSED;
+    pthread_mutex_lock(&passwords->lock);
+    if (check.known && is_remembered(passwords, check.digest)) {
+        admission = ADMITTED;
+    } else if (!passwords->stop) {
+        check.hash = mem_copy_text(hash);
+        check.password = mem_copy_text(password);
+        wait_for_check(passwords, check);
+        admission = ADMISSION_UNKNOWN;
+    }
+    pthread_mutex_unlock(&passwords->lock);
+    return admission;
+}
+
+/* --- its life ------------------------------------------------------------------------------------------ */
+
+struct passwords *passwords_start(struct error *error)
+{
+    struct passwords *passwords = MEM_NEW(struct passwords);
+    passwords->end = &passwords->first;
+    pthread_mutex_init(&passwords->lock, NULL); /* neither can fail with default attributes on Linux */
+    pthread_cond_init(&passwords->changed, NULL);
+    int code = gnutls_rnd(GNUTLS_RND_KEY, passwords->key, sizeof passwords->key);
+    if (code < 0) {
+        error_set(error, ERROR_IO, "no random key for passwords: %s", gnutls_strerror(code));
+    } else if ((code = pthread_create(&passwords->thread, NULL, run, passwords)) != 0) {
+        error_set_errno(error, ERROR_IO, code, "start the thread that checks passwords");
+    } else {
+        return passwords;
+    }
+    passwords_free(&passwords);
+    return NULL;
+}
+
+void passwords_stop(struct passwords *passwords)
+{
+    pthread_mutex_lock(&passwords->lock);
+    passwords->stop = true;
+    pthread_cond_signal(&passwords->changed);
+    pthread_mutex_unlock(&passwords->lock);
+    pthread_join(passwords->thread, NULL); /* can't fail for a thread that was started and never joined */
+}
+
+void passwords_free(struct passwords **passwords)
+{
+    struct passwords *p = *passwords;
+    if (p == NULL)
+        return;
+    pthread_cond_destroy(&p->changed);
+    pthread_mutex_destroy(&p->lock);
+    gnutls_memset(p, 0, sizeof *p);
+    free(p);
+    *passwords = NULL;
 }

@@ -4,23 +4,35 @@
 #include "exporter/base/error.h"
 #include "exporter/config_web.h"
 
-#include <stdbool.h>
+#include <microhttpd.h>
 
 /*
  * Checks names and passwords against bcrypt hashes. A check costs tens of milliseconds, so that guessing is
  * slow; what was right is remembered under a key of this process alone, so that a scrape doesn't pay it each
- * time. How long a check takes doesn't tell whether there is a user of that name. Any thread.
+ * time. Checks are made one at a time in a thread of their own while who asked for them waits: guessing takes
+ * no more than that thread, and holds up nobody who is known already. How long a check takes doesn't tell
+ * whether there is a user of that name. Any thread.
  */
 struct passwords;
 
-/* Remembers nothing yet. NULL: ERROR_IO when there is no randomness for the key. */
-struct passwords *passwords_new(struct error *error);
+/* Whether a request may be answered. */
+enum admission { ADMISSION_UNKNOWN, ADMITTED, REFUSED };
 
-/* Frees it and sets *passwords to NULL; NULL is accepted. */
+/* Starts the thread, and remembers nothing yet. NULL: ERROR_IO when there can be none, or no randomness for
+ * the key. */
+struct passwords *passwords_start(struct error *error);
+
+/* Lets all who wait go, refused, and ends the thread: from now on only what is remembered is right. To be
+ * called before the server is stopped, which must not have anybody waiting. */
+void passwords_stop(struct passwords *passwords);
+
+/* Frees it, stopped, and sets *passwords to NULL; NULL is accepted. */
 void passwords_free(struct passwords **passwords);
 
-/* Whether one of the users has this name and password. */
-bool passwords_check(struct passwords *passwords, const struct web_pairs *users, const char *name,
-                     const char *password);
+/* Whether one of the users, of whom there is one at least, has this name and password. ADMISSION_UNKNOWN: the
+ * connection was suspended, and is resumed when *later says it; *later lives until then. */
+enum admission passwords_admit(struct passwords *passwords, const struct web_pairs *users, const char *name,
+                               const char *password, struct MHD_Connection *connection,
+                               enum admission *later);
 
 #endif

@@ -2,6 +2,7 @@
 #define TIDEMARK_HTTP_SERVER_H
 
 #include "exporter/http.h"
+#include "exporter/http_passwords.h"
 
 #include <microhttpd.h>
 #include <stdatomic.h>
@@ -24,7 +25,8 @@ struct http {
 
 /* What is kept of a request while it is under way; the server frees it. */
 struct exchange {
-    uint64_t view_number; /* of what was published when it came; 0: nobody has asked yet */
+    enum admission admission; /* by its name and password */
+    uint64_t view_number;     /* of what was published when it came; 0: nobody has asked yet */
 };
 
 /* A request whose header has been read. Valid until it is answered. */

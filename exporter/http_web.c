@@ -3,7 +3,6 @@
 #include "exporter/base/clock.h"
 #include "exporter/base/log.h"
 #include "exporter/base/mem.h"
-#include "exporter/http_passwords.h"
 #include "exporter/http_tls.h"
 
 #include <pthread.h>
@@ -134,7 +133,7 @@ static struct state *hold(struct web *web)
 struct web *web_start(const char *path, struct error *error)
 {
     struct state *state = read_state(path, error);
-    struct passwords *passwords = state == NULL ? NULL : passwords_new(error);
+    struct passwords *passwords = state == NULL ? NULL : passwords_start(error);
     if (passwords == NULL) {
         release(state);
         return NULL;
@@ -148,6 +147,11 @@ struct web *web_start(const char *path, struct error *error)
     look(web);
     process_web = web;
     return web;
+}
+
+void web_refuse_unknown(struct web *web)
+{
+    passwords_stop(web->passwords);
 }
 
 void web_stop(struct web **web)
@@ -210,24 +214,29 @@ int web_choose_certificate(gnutls_session_t session, const struct gnutls_cert_re
 
 /* --- requests ------------------------------------------------------------------------------------------ */
 
-static bool check_password(struct web *web, const struct web_pairs *users, struct MHD_Connection *connection)
+static enum admission check_password(struct web *web, const struct web_pairs *users,
+                                     struct MHD_Connection *connection, enum admission *later)
 {
     char *password = NULL;
     char *name = MHD_basic_auth_get_username_password(connection, &password);
-    bool right = name != NULL && password != NULL && passwords_check(web->passwords, users, name, password);
+    enum admission admission = REFUSED;
+    if (name != NULL && password != NULL)
+        admission = passwords_admit(web->passwords, users, name, password, connection, later);
     if (password != NULL)
         gnutls_memset(password, 0, strlen(password));
     MHD_free(password);
     MHD_free(name);
-    return right;
+    return admission;
 }
 
-bool web_admits(struct web *web, struct MHD_Connection *connection)
+enum admission web_admit(struct web *web, struct MHD_Connection *connection, enum admission *later)
 {
     struct state *state = hold(web);
-    bool admitted = state->config.users.count == 0 || check_password(web, &state->config.users, connection);
+    const struct web_pairs *users = &state->config.users;
+    enum admission admission =
+        users->count == 0 ? ADMITTED : check_password(web, users, connection, later);
     release(state);
-    return admitted;
+    return admission;
 }
 
 static bool replace_header(struct MHD_Response *response, const struct web_pair *header)

@@ -1,11 +1,15 @@
 """TLS, client certificates and passwords, by Prometheus' own web configuration file."""
 
+import base64
 import crypt
+import select
 import shutil
 import signal
 import socket
 import ssl
 import subprocess
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -183,11 +187,35 @@ def test_a_right_password_is_worked_out_once_only(made, tmp_path):
             daemon.curl("-u", user, scheme="http", path="/healthz")
         return spent() - before
 
-    with Secured(made, tmp_path, {"basic_auth_users": {"me": bcrypt("right", cost=10)}}, "--poll-interval", "1m") as daemon:
+    with Secured(made, tmp_path, {"basic_auth_users": {"me": bcrypt("right", cost=12)}}, "--poll-interval", "1m") as daemon:
         assert daemon.curl("-u", "me:right", scheme="http")[1] == 200
         right, wrong, nobody = seconds("me:right"), seconds("me:wrong"), seconds("nobody:right")
         assert right * 3 < wrong and right * 3 < nobody, (right, wrong, nobody)
         assert nobody * 3 > wrong and wrong * 3 > nobody
+
+
+def test_who_guesses_passwords_holds_up_nobody_who_is_known(made, tmp_path):
+    """Forty guesses are under way, each a check of a quarter of a second, when somebody known scrapes; then the
+    daemon is told to end."""
+    users = {"me": bcrypt("right", cost=12)}
+    with Secured(made, tmp_path, {"basic_auth_users": users}) as daemon, ExitStack() as stack:
+        assert daemon.curl("-u", "me:right", scheme="http")[1] == 200
+        guesses = []
+        for number in range(40):
+            guess = stack.enter_context(socket.create_connection(("127.0.0.1", daemon.port), timeout=30))
+            secret = base64.b64encode(b"me:guess-%d" % number)
+            guess.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Basic " + secret + b"\r\n\r\n")
+            guesses.append(guess)
+        for _ in range(3):
+            assert daemon.curl("-u", "me:right", scheme="http")[1] == 200
+        answered, _, _ = select.select(guesses, [], [], 0)
+        assert len(answered) < 30, "it had to wait for the others' passwords"
+        assert all(guess.recv(100).startswith(b"HTTP/1.1 401 ") for guess in answered)
+        started = time.monotonic()
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.process.wait(20)
+        # Two seconds are promised; the rest is for a busy machine.
+        assert time.monotonic() - started < 4
 
 
 def test_headers_are_added_and_replaced(made, tmp_path):
