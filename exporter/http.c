@@ -10,6 +10,7 @@
 #include "exporter/http_server.h"
 #include "exporter/http_web.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -23,6 +24,34 @@ enum {
     /* The header of a request has to fit, and a chunk of a page. It is touched only as far as it is used. */
     CONNECTION_MEMORY = HTTP_PIECE + 16 * 1024,
 };
+
+/* The byte that two hexadecimal digits stand for; -1 where there aren't two. */
+static int hex_byte(const char *digits)
+{
+    int byte = 0;
+    for (int i = 0; i < 2; i++) {
+        if (!isxdigit((unsigned char)digits[i]))
+            return -1;
+        int letter = tolower((unsigned char)digits[i]);
+        byte = byte * 16 + (isdigit(letter) ? letter - '0' : letter - 'a' + 10);
+    }
+    return byte;
+}
+
+/* Decodes %XX in place, as the library would do; but for %00, by which it would take what stands before for
+ * all. */
+static size_t unescape(void *context, struct MHD_Connection *connection, char *text)
+{
+    (void)context, (void)connection;
+    char *to = text;
+    for (const char *from = text; *from != '\0';) {
+        int byte = *from == '%' ? hex_byte(from + 1) : -1;
+        *to++ = byte > 0 ? (char)byte : *from;
+        from += byte > 0 ? 3 : 1;
+    }
+    *to = '\0';
+    return (size_t)(to - text);
+}
 
 static enum MHD_Result answer(void *context, struct MHD_Connection *connection, const char *path,
                               const char *method, const char *version, const char *upload,
@@ -72,14 +101,15 @@ static struct MHD_Daemon *start_daemon(struct http *http, int fd)
         {MHD_OPTION_END, 0, NULL},
     };
     bool tls = web_has_tls(http->web);
-    return MHD_start_daemon(
-        flags | (tls ? MHD_USE_TLS : 0), 0, NULL, NULL, answer, http, MHD_OPTION_ARRAY,
-        tls ? protection : &protection[2], MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE,
-        (unsigned)THREADS, MHD_OPTION_NOTIFY_COMPLETED, end_exchange, http, MHD_OPTION_NOTIFY_CONNECTION,
-        connections_notify, http->connections, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)CONNECTIONS_IDLE_SECONDS, MHD_OPTION_CONNECTION_LIMIT, (unsigned)HARD_CONNECTION_LIMIT,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_PER_ADDRESS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
+    return MHD_start_daemon(flags | (tls ? MHD_USE_TLS : 0), 0, NULL, NULL, answer, http, MHD_OPTION_ARRAY,
+                            tls ? protection : &protection[2], MHD_OPTION_LISTEN_SOCKET, fd,
+                            MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_NOTIFY_COMPLETED,
+                            end_exchange, http, MHD_OPTION_NOTIFY_CONNECTION, connections_notify,
+                            http->connections, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
+                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTIONS_IDLE_SECONDS,
+                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)HARD_CONNECTION_LIMIT,
+                            MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_PER_ADDRESS,
+                            MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
 }
 
 struct http *http_start(const struct http_config *config, struct publish *publish, struct error *error)

@@ -12,10 +12,6 @@ enum MHD_Result route_request(struct request *request, const char *method);
 /* http_metrics.c */
 answer_request answer_metrics;
 
-/* http_groups.c: JSON of all groups, and of the one whose name follows */
-answer_request answer_groups;
-answer_request answer_group;
-
 /* http_pages.c */
 answer_request answer_screen;
 answer_request answer_group_screen;
@@ -25,7 +21,9 @@ answer_request answer_js;
 answer_request answer_health;
 answer_request answer_ready;
 
-/* http_lists.c */
+/* http_api.c */
+answer_request answer_groups;
+answer_request answer_group; /* the one whose name follows */
 answer_request answer_clusters;
 answer_request answer_topics;
 answer_request answer_events;

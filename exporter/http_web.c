@@ -233,8 +233,7 @@ enum admission web_admit(struct web *web, struct MHD_Connection *connection, enu
 {
     struct state *state = hold(web);
     const struct web_pairs *users = &state->config.users;
-    enum admission admission =
-        users->count == 0 ? ADMITTED : check_password(web, users, connection, later);
+    enum admission admission = users->count == 0 ? ADMITTED : check_password(web, users, connection, later);
     release(state);
     return admission;
 }

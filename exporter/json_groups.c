@@ -156,28 +156,27 @@ static void add_source(struct json_writer *json, const struct source_view *sourc
     json_put_close(json, '}');
 }
 
-void json_add_groups(struct buf *out, const struct view *view, int64_t now)
+void json_add_groups(struct buf *out, const struct view *view, int64_t now, const char *cluster,
+                     struct json_range range)
 {
-    struct json_writer json = {.out = out};
-    json_put_open(&json, '{');
-    json_add_seconds(&json, "t", now);
-    json_put_key(&json, "sources");
-    json_put_open(&json, '[');
+    struct json_list list = json_list_begin(out, now, range);
+    json_put_key(&list.json, "sources");
+    json_put_open(&list.json, '[');
     for (size_t i = 0; i < view->source_count; i++)
-        add_source(&json, &view->sources[i]);
-    json_put_close(&json, ']');
+        if (json_is_asked_for(&view->sources[i], cluster))
+            add_source(&list.json, &view->sources[i]);
+    json_put_close(&list.json, ']');
     size_t count;
     struct group_row *rows = group_rows(view, &count);
-    json_put_key(&json, "groups");
-    json_put_open(&json, '[');
+    json_list_open(&list, "groups");
     for (size_t i = 0; i < count; i++) {
-        json_put_open(&json, '{');
-        add_row(&json, &rows[i], false);
-        json_put_close(&json, '}');
+        if (!json_is_asked_for(rows[i].source, cluster) || !json_list_takes_next(&list))
+            continue;
+        json_put_open(&list.json, '{');
+        add_row(&list.json, &rows[i], false);
+        json_put_close(&list.json, '}');
     }
-    json_put_close(&json, ']');
-    json_put_close(&json, '}');
-    buf_add_char(out, '\n');
+    json_list_end(&list);
     free(rows);
 }
 

@@ -2,6 +2,7 @@
 #define TIDEMARK_JSON_GROUPS_H
 
 #include "exporter/base/buf.h"
+#include "exporter/json_range.h"
 #include "exporter/publish.h"
 
 #include <stdbool.h>
@@ -13,8 +14,9 @@
  * (utf8.h). Pure; any thread.
  */
 
-/* All sources, and all groups, the worst first. */
-void json_add_groups(struct buf *out, const struct view *view, int64_t now);
+/* All sources, and the groups of the range, the worst first; of `cluster` only, unless it is NULL. */
+void json_add_groups(struct buf *out, const struct view *view, int64_t now, const char *cluster,
+                     struct json_range range);
 
 /* All about one group: its topics with their past, each partition, what happened, and of each condition the
  * rule, the numbers that it went by and what to do. `name` is the group's as it is shown. `cluster` is the

@@ -6,47 +6,6 @@
 
 #include <stdlib.h>
 
-/* --- lists --------------------------------------------------------------------------------------------- */
-
-/* Walks over all elements, and lets those of the range be written. */
-struct list {
-    struct json_writer json;
-    struct json_range range;
-    size_t seen;
-};
-
-static struct list begin_list(struct buf *out, int64_t now, const char *name, struct json_range range)
-{
-    struct list list = {.json = {.out = out}, .range = range};
-    json_put_open(&list.json, '{');
-    json_add_seconds(&list.json, "t", now);
-    json_add_int(&list.json, "offset", (int64_t)range.offset);
-    json_add_int(&list.json, "limit", (int64_t)range.limit);
-    json_put_key(&list.json, name);
-    json_put_open(&list.json, '[');
-    return list;
-}
-
-/* Whether the next element is to be written. */
-static bool takes_next(struct list *list)
-{
-    size_t index = list->seen++;
-    return index >= list->range.offset && index - list->range.offset < list->range.limit;
-}
-
-static void end_list(struct list *list)
-{
-    json_put_close(&list->json, ']');
-    json_add_int(&list->json, "total", (int64_t)list->seen);
-    json_put_close(&list->json, '}');
-    buf_add_char(list->json.out, '\n');
-}
-
-static bool is_asked_for(const struct source_view *source, const char *cluster)
-{
-    return cluster == NULL || strcmp(source->status.cluster, cluster) == 0;
-}
-
 /* --- clusters ------------------------------------------------------------------------------------------ */
 
 static void add_stages(struct json_writer *json, const struct source_status *status)
@@ -95,11 +54,12 @@ static void add_cluster(struct json_writer *json, const struct source_view *sour
 void json_add_clusters(struct buf *out, const struct view *view, int64_t now, const char *cluster,
                        struct json_range range)
 {
-    struct list list = begin_list(out, now, "clusters", range);
+    struct json_list list = json_list_begin(out, now, range);
+    json_list_open(&list, "clusters");
     for (size_t i = 0; i < view->source_count; i++)
-        if (is_asked_for(&view->sources[i], cluster) && takes_next(&list))
+        if (json_is_asked_for(&view->sources[i], cluster) && json_list_takes_next(&list))
             add_cluster(&list.json, &view->sources[i]);
-    end_list(&list);
+    json_list_end(&list);
 }
 
 /* --- topics -------------------------------------------------------------------------------------------- */
@@ -148,18 +108,19 @@ static uint32_t *count_readers(const struct snapshot *snapshot)
 void json_add_topics(struct buf *out, const struct view *view, int64_t now, const char *cluster,
                      struct json_range range)
 {
-    struct list list = begin_list(out, now, "topics", range);
+    struct json_list list = json_list_begin(out, now, range);
+    json_list_open(&list, "topics");
     for (size_t i = 0; i < view->source_count; i++) {
         const struct source_view *source = &view->sources[i];
-        if (source->snapshot == NULL || !is_asked_for(source, cluster))
+        if (source->snapshot == NULL || !json_is_asked_for(source, cluster))
             continue;
         uint32_t *readers = count_readers(source->snapshot);
         for (uint32_t t = 0; t < source->snapshot->topic_count; t++)
-            if (takes_next(&list))
+            if (json_list_takes_next(&list))
                 add_topic(&list.json, source, t, readers[t]);
         free(readers);
     }
-    end_list(&list);
+    json_list_end(&list);
 }
 
 /* --- events -------------------------------------------------------------------------------------------- */
@@ -195,8 +156,9 @@ static struct place *find_events(const struct view *view, const char *cluster, s
     *count = 0;
     for (size_t i = 0; i < view->source_count; i++) {
         const struct source_view *source = &view->sources[i];
-        uint32_t groups =
-            source->snapshot != NULL && is_asked_for(source, cluster) ? source->snapshot->group_count : 0;
+        uint32_t groups = source->snapshot != NULL && json_is_asked_for(source, cluster)
+                              ? source->snapshot->group_count
+                              : 0;
         for (uint32_t g = 0; g < groups; g++) {
             const struct event_list *events = source->findings->groups[g].events;
             for (uint32_t e = 0; events != NULL && e < events->count; e++) {
@@ -215,9 +177,10 @@ void json_add_all_events(struct buf *out, const struct view *view, int64_t now, 
 {
     size_t count;
     struct place *places = find_events(view, cluster, &count);
-    struct list list = begin_list(out, now, "events", range);
+    struct json_list list = json_list_begin(out, now, range);
+    json_list_open(&list, "events");
     for (size_t i = 0; i < count; i++) {
-        if (!takes_next(&list))
+        if (!json_list_takes_next(&list))
             continue;
         const struct event_list *events = list_of(&places[i]);
         json_put_open(&list.json, '{');
@@ -226,6 +189,6 @@ void json_add_all_events(struct buf *out, const struct view *view, int64_t now, 
         json_add_event(&list.json, &events->events[places[i].event], events->topics[places[i].event]);
         json_put_close(&list.json, '}');
     }
-    end_list(&list);
+    json_list_end(&list);
     free(places);
 }

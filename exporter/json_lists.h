@@ -2,20 +2,15 @@
 #define TIDEMARK_JSON_LISTS_H
 
 #include "exporter/base/buf.h"
+#include "exporter/json_range.h"
 #include "exporter/publish.h"
 
-#include <stddef.h>
 #include <stdint.h>
 
 /*
- * What is published, as JSON lists, a stretch at a time: {"t":…, "total":…, "offset":…, "limit":…, NAME:[…]}.
- * `cluster` is the one that is asked for, NULL for all. What is unknown is absent. Pure; any thread.
+ * What is published, as JSON lists, a stretch at a time. `cluster` is the one that is asked for, NULL for
+ * all. What is unknown is absent. Pure; any thread.
  */
-
-/* The elements from `offset` on, at most `limit`. */
-struct json_range {
-    size_t offset, limit;
-};
 
 /* The sources, in the order of the configuration, with what is known of each. */
 void json_add_clusters(struct buf *out, const struct view *view, int64_t now, const char *cluster,

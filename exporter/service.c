@@ -28,7 +28,7 @@ struct service {
     pthread_mutex_t reloading; /* guards `sources` and `http` while both main and a reload use them */
 };
 
-enum { PIECE = 256 * 1024, PIECE_LIMIT = 64 * 1024 * 1024, STOP_US = 1800 * 1000 };
+enum { PIECE = 256 * 1024, PIECE_LIMIT = 64 * 1024 * 1024, STOP_US = 1800 * 1000, NAMES_LIMIT = 1000 };
 
 static void free_service(struct service **service)
 {
@@ -120,14 +120,27 @@ bool service_start(struct service *service, uint16_t port, struct error *error)
 
 /* --- reloading ----------------------------------------------------------------------------------------- */
 
-/* What the listening socket and the pages are made with can't be changed under their readers. */
+/* What the listening socket, the pages and the pollers' files are made with can't be changed under those who
+ * use them. */
 static void warn_of_restart(const struct config *started, const struct config *config)
 {
-    if (strcmp(started->host, config->host) != 0 || started->port != config->port ||
-        strcmp(started->cluster_label, config->cluster_label) != 0 ||
-        strcmp(started->state_dir, config->state_dir) != 0 || strcmp(started->record, config->record) != 0)
-        log_event(LOG_LEVEL_WARN, "listen, cluster_label, state_dir and record change at the next start only",
-                  LOG_NO_FIELDS);
+    const struct {
+        const char *name;
+        bool differs;
+    } settings[] = {
+        {"listen", strcmp(started->host, config->host) != 0 || started->port != config->port},
+        {"cluster_label", strcmp(started->cluster_label, config->cluster_label) != 0},
+        {"state_dir", strcmp(started->state_dir, config->state_dir) != 0},
+        {"record", strcmp(started->record, config->record) != 0},
+    };
+    struct buf names = buf_make(NAMES_LIMIT);
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        if (settings[i].differs)
+            buf_add_format(&names, "%s%s", names.length > 0 ? "," : "", settings[i].name);
+    if (names.length > 0)
+        log_event(LOG_LEVEL_WARN, "some settings change at the next start only",
+                  LOG_FIELDS(log_str("settings", buf_str(&names))));
+    buf_free(&names);
 }
 
 static bool reload(struct service *service, struct error *error)

@@ -169,14 +169,18 @@ def test_reloading_by_http_has_to_be_enabled(stores):
         assert refused.value.code == 405 and refused.value.headers["Allow"] == "POST"
 
 
-def test_what_needs_a_restart_is_said(stores, write):
+def test_what_needs_a_restart_is_said(stores, write, tmp_path):
+    """All that can't change meanwhile is changed in the file; the rest of it is in force at once."""
     sources = [source(stores["east"], "east")]
-    with Daemon("--config", write({"sources": sources})) as daemon:
-        write({"sources": sources, "cluster_label": "kafka_cluster", "log_format": "json"})
-        daemon.process.send_signal(signal.SIGHUP)
-        processes.wait_until(lambda: '"msg":"configuration reloaded"' in daemon.logged())
-        assert "change at the next start only" in daemon.logged()
+    with Daemon("--config", write({"sources": sources}), "--web.enable-lifecycle") as daemon:
+        changed = {"cluster_label": "kafka_cluster", "state_dir": str(tmp_path / "state"), "record": str(tmp_path / "record")}
+        write({"sources": sources, **changed, "log_format": "json"})
+        assert post(daemon) == (200, "reloaded\n")
+        assert '"msg":"some settings change at the next start only","settings":"cluster_label,state_dir,record"' in daemon.logged()
         assert lag(daemon.page_when(lambda page: lag(page, "east") == 7), "east") == 7
+        write({"sources": sources, "log_format": "logfmt"})
+        assert post(daemon) == (200, "reloaded\n")
+        assert daemon.logged().count("next start") == 1
 
 
 def test_a_hundred_reloads_leave_nothing_behind(stores, write):

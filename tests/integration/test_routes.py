@@ -8,6 +8,7 @@ import pytest
 
 import processes
 from daemon import PROGRAM, Daemon
+from store import Store
 
 TOPICS = 7
 
@@ -103,6 +104,30 @@ def test_topics_come_in_pages(daemon):
     assert get_json(daemon, "/api/v1/topics?cluster=store&limit=0")["topics"] == []
 
 
+def test_groups_come_in_pages_or_all_at_once(tmp_path):
+    """Five groups, of which two are late; a second store has another one."""
+    stores = {"a": Store(tmp_path / "a"), "b": Store(tmp_path / "b")}
+    for store in stores.values():
+        store.create("orders")
+        store.append("orders", 10)
+    for number in range(5):
+        stores["a"].commit(f"group-{number}", "orders", 3 if number in (2, 4) else 10)
+    stores["b"].commit("other", "orders", 10)
+    flags = [word for name, store in stores.items() for word in ("--logstore", f"{name}={store.folder}")]
+    with Daemon(*flags, "--rule", "stopped_after=100ms") as daemon:
+        asked = "/api/v1/groups?cluster=a"
+        processes.wait_until(lambda: get_json(daemon, "/api/v1/groups?limit=2")["groups"][-1]["verdict"] == "stopped", 30, "late groups")
+        everything = get_json(daemon, "/api/v1/groups")
+        assert everything["total"] == len(everything["groups"]) == 6 and "limit" not in everything
+        whole = get_json(daemon, asked)
+        assert [source["cluster"] for source in whole["sources"]] == ["a"] and whole["total"] == 5
+        paged = [get_json(daemon, f"{asked}&limit=2&offset={offset}") for offset in (0, 2, 4, 6)]
+        assert [len(page["groups"]) for page in paged] == [2, 2, 1, 0]
+        assert [group["group"] for page in paged for group in page["groups"]] == [group["group"] for group in whole["groups"]]
+        assert {group["group"] for group in paged[0]["groups"]} == {"group-2", "group-4"}
+        assert ask(daemon, "/api/v1/groups?limit=1001")[0] == 400
+
+
 def test_events_come_the_latest_first(daemon):
     def rewound():
         events = get_json(daemon, "/api/v1/events")["events"]
@@ -135,6 +160,47 @@ def test_a_bad_range_is_refused_in_words(daemon, query):
 def test_an_unknown_path_is_answered_in_words(daemon, path):
     status, headers, body = ask(daemon, path)
     assert status == 404 and b"/metrics" in body and headers["Content-Type"].startswith("text/plain")
+
+
+LONG = "x" * 8000
+
+
+@pytest.mark.parametrize(
+    "path, status",
+    [
+        ("/api/v1/groups/%00", 404),
+        ("/api/v1/groups/reader%00", 404),
+        ("/api/v1/groups/%", 404),
+        ("/api/v1/groups/%zz%f", 404),
+        ("/api/v1/groups/%ff%fe?cluster=%ff", 404),
+        ("/api/v1/groups/" + LONG, 404),
+        ("/groups/" + LONG, 404),
+        ("/groups/%3Cscript%3E", 404),
+        ("/groups/reader?cluster=" + LONG, 404),
+        ("/groups/reader?cluster=store", 200),
+        ("/?q=" + LONG, 200),
+        ("/?q=%00%ff%22%3E%3Cscript%3Ealert(1)%3C/script%3E", 200),
+        ("/metrics?group=" + "&group=".join("*a" * 20 for _ in range(100)), 200),
+        ("/metrics?group=%00&cluster=%ff&" + "&" * 500, 200),
+        ("/metrics?" + "*" * 6000, 200),
+        ("/api/v1/topics?limit=%31&offset=%30", 200),
+        ("/api/v1/topics?limit=1%00", 400),
+        ("/api/v1/topics?limit=1&limit=x", 200),
+        ("/%6detrics", 200),
+        ("/metrics%00", 404),
+        ("/metrics;x=1", 404),
+        ("/metrics/../metrics", 404),
+        ("/healthz%2f", 404),
+        ("/" + LONG, 404),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_hostile_paths_are_answered_in_words(daemon, path, status):
+    answered, headers, body = ask(daemon, path)
+    assert answered == status, body[:200]
+    assert b"<script>alert" not in body
+    if status >= 400:
+        assert 0 < len(body) < 300
 
 
 def test_a_wrong_method_is_answered_in_words(daemon):

@@ -90,7 +90,7 @@ static json_t *all_groups(struct world *w)
 {
     struct buf out = buf_make(1 << 20);
     struct view *view = publish_view(w->publish);
-    json_add_groups(&out, view, w->now);
+    json_add_groups(&out, view, w->now, NULL, (struct json_range){0, JSON_ALL});
     view_release(&view);
     return parsed(w, &out);
 }
