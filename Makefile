@@ -7,6 +7,7 @@
 #   make test-kafka-versions   the tests that need a broker, against older Kafkas
 #   make check    formatting, static analysis, borders between folders, generated docs up to date
 #   make bench    the measurements, as ratios against something in the same run
+#   make soak     100,000 scrapes and 100 reloads in one run, and the real deadlines: nothing may grow
 #   make docs     regenerate what in README.md, examples/, dashboards/ and alerts/ derives from the code
 #   make pictures draw the dashboards as they show the demo, into dashboards/pictures
 #   make format   format the sources in place
@@ -290,6 +291,11 @@ bench: setup-bench
 	@$(PYTHON) tests/bench/run --build $(BUILD) --kafka $(KAFKA) $(if $(PEER),--peer '$(PEER)')
 	@$(PYTHON) tests/bench/run_http --build $(BUILD)
 	@$(BUILD)/tests/bench/bench_logstore
+
+.PHONY: soak
+soak: setup-test
+	@$(MAKE) --no-print-directory all
+	@$(PYTHON) tests/bench/run_soak --build $(BUILD)
 
 check: setup-check
 	@tests/check --build $(BUILD)

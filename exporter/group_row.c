@@ -33,12 +33,17 @@ struct group_row group_row(const struct source_view *source, uint32_t index)
     return row;
 }
 
+/* What isn't known may be bad: it stands before what is fine. */
+static int rank(const struct group_row *row)
+{
+    return (int)group_gravest(row->findings) + (row->findings->unknown ? 0 : 1);
+}
+
 static int worst_first(const void *a, const void *b)
 {
     const struct group_row *x = a, *y = b;
-    enum condition gravest_x = group_gravest(x->findings), gravest_y = group_gravest(y->findings);
-    if (gravest_x != gravest_y)
-        return gravest_x < gravest_y ? -1 : 1;
+    if (rank(x) != rank(y))
+        return rank(x) < rank(y) ? -1 : 1;
     if (x->total.lag_ms_max != y->total.lag_ms_max)
         return x->total.lag_ms_max > y->total.lag_ms_max ? -1 : 1;
     if (x->total.lag_sum != y->total.lag_sum)

@@ -87,7 +87,7 @@ static void add_topics(struct buf *out, const struct group_row *row)
     for (uint32_t i = 0; i < row->group->subscriptions; i++) {
         uint32_t index = row->group->first_subscription + i;
         buf_add_text(out, "<section><h2>Topic ");
-        html_add_text(out, snapshot->topics[snapshot->subscriptions[index].topic].name);
+        html_add_name(out, "span", snapshot->topics[snapshot->subscriptions[index].topic].name);
         buf_add_text(out, "</h2>");
         html_add_chart(out, row->source->findings->subscriptions[index].chart);
         add_partitions(out, row, &snapshot->subscriptions[index]);
@@ -131,23 +131,36 @@ static void add_ledger(struct buf *out, const struct group_row *row)
 
 /* --- the page ------------------------------------------------------------------------------------------ */
 
+static void add_summary(struct buf *out, const struct group_row *row, int64_t now)
+{
+    const struct snapshot *snapshot = row->source->snapshot;
+    buf_add_format(out, "<p class=%s><b class=v>%s</b>",
+                   row->findings->unknown ? "unknown" : grade_name(group_row_grade(row)),
+                   group_verdict(row->findings));
+    if (row->group->state != GROUP_STATE_UNKNOWN)
+        buf_add_format(out, ", state %s", group_state_name(row->group->state));
+    if (row->group->members != UNKNOWN) {
+        buf_add_text(out, ", ");
+        human_add_counted(out, row->group->members, "member");
+    }
+    buf_add_text(out, ", seen ");
+    human_add_duration(out, now > snapshot->time ? now - snapshot->time : 0);
+    buf_add_text(out, " ago</p>\n");
+}
+
 bool html_add_group(struct buf *out, const struct view *view, int64_t now, struct str name,
                     const char *cluster)
 {
     struct group_row row;
     if (!group_row_find(view, name, cluster, &row))
         return false;
-    const char *state = row.group->state != GROUP_STATE_UNKNOWN ? group_state_name(row.group->state) : "";
     html_begin(out, view, name);
     buf_add_text(out, "<h1>");
-    html_add_text(out, row.group->name);
+    html_add_name(out, "span", row.group->name);
     buf_add_text(out, " <small>on ");
-    html_add_text(out, str_of(row.source->status.cluster));
-    buf_add_format(out, "</small></h1><p class=%s><b class=v>%s</b> %s, seen ",
-                   row.findings->unknown ? "unknown" : grade_name(group_row_grade(&row)),
-                   group_verdict(row.findings), state);
-    human_add_duration(out, now > row.source->snapshot->time ? now - row.source->snapshot->time : 0);
-    buf_add_text(out, " ago</p>\n");
+    html_add_name(out, "span", str_of(row.source->status.cluster));
+    buf_add_text(out, "</small></h1>");
+    add_summary(out, &row, now);
     html_add_conditions(out, &row, true);
     add_facts(out, &row);
     add_topics(out, &row);

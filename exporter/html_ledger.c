@@ -50,12 +50,52 @@ static void add_accepted(struct buf *out, const struct snap_topic *topic)
     buf_add_text(out, "</td>");
 }
 
-static void add_deleted(struct buf *out, const struct snap_topic *topic,
-                        const struct subscription_findings *findings, uint32_t conditions)
+/* The conditions that are true of the group on this topic, or of all of it. */
+static uint32_t conditions_on(const struct group_row *row, uint32_t subscription)
 {
-    const struct topic_config *config = &topic->config;
-    enum grade grade = GRADE_OK;
-    if (conditions & (1u << CONDITION_DATA_LOST | 1u << CONDITION_RETENTION_RISK) || findings->lost_total > 0)
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < row->findings->wheres; i++) {
+        const struct finding *finding = &row->source->findings->wheres[row->findings->first_where + i];
+        if (finding->subscription == NO_INDEX || finding->subscription == subscription)
+            found |= 1u << finding->condition;
+    }
+    return found;
+}
+
+/* Whether the retention covers the time for which a group may be down. */
+static void add_window(struct buf *out, int64_t retention_ms, int64_t shortfall_ms)
+{
+    if (shortfall_ms == UNKNOWN || retention_ms <= 0)
+        return;
+    buf_add_text(out, shortfall_ms > 0 ? ", <b>shorter</b> than the recovery window of "
+                                       : ", which covers the recovery window");
+    if (shortfall_ms > 0)
+        human_add_duration(out, retention_ms + shortfall_ms);
+}
+
+static void add_retention(struct buf *out, const struct topic_config *config, int64_t shortfall_ms)
+{
+    if (config->retention_ms > 0) {
+        buf_add_text(out, "kept for ");
+        human_add_duration(out, config->retention_ms);
+        add_window(out, config->retention_ms, shortfall_ms);
+    } else if (config->retention_ms != UNKNOWN && config->retention_bytes <= 0) {
+        buf_add_text(out, "kept for ever");
+    }
+    if (config->retention_bytes > 0)
+        buf_add_format(out, "%s%" PRId64 " bytes a partition",
+                       config->retention_ms > 0 ? "; at most " : "kept up to ", config->retention_bytes);
+}
+
+static void add_deleted(struct buf *out, const struct group_row *row, uint32_t subscription)
+{
+    const struct snapshot *snapshot = row->source->snapshot;
+    const struct subscription_findings *findings = &row->source->findings->subscriptions[subscription];
+    uint32_t topic = snapshot->subscriptions[subscription].topic,
+             risks = 1u << CONDITION_DATA_LOST | 1u << CONDITION_RETENTION_RISK;
+    int64_t shortfall_ms = row->source->findings->topics[topic].shortfall_ms;
+    enum grade grade = shortfall_ms > 0 ? GRADE_WARNING : GRADE_OK;
+    if (conditions_on(row, subscription) & risks || findings->lost_total > 0)
         grade = GRADE_CRITICAL;
     begin_cell(out, "deleted by age or size", grade);
     if (findings->lost_total > 0) {
@@ -63,16 +103,11 @@ static void add_deleted(struct buf *out, const struct snap_topic *topic,
         human_add_counted(out, findings->lost_total, "message");
         buf_add_text(out, " lost</b>; ");
     }
-    if (config->retention_ms > 0) {
-        buf_add_text(out, "kept for ");
-        human_add_duration(out, config->retention_ms);
-    } else if (config->retention_ms != UNKNOWN && config->retention_bytes <= 0) {
-        buf_add_text(out, "kept for ever");
-    }
-    if (config->retention_bytes > 0)
-        buf_add_format(out, ", at most %" PRId64 " bytes a partition", config->retention_bytes);
-    if (findings->headroom_ms != UNKNOWN && findings->lag_sum != 0) {
-        buf_add_text(out, "; the next unread one for ");
+    add_retention(out, &snapshot->topics[topic].config, shortfall_ms);
+    if (findings->headroom_ms == 0 && findings->lag_sum != 0) {
+        buf_add_text(out, "; the next unread one may go at any moment");
+    } else if (findings->headroom_ms != UNKNOWN && findings->lag_sum != 0) {
+        buf_add_text(out, "; the next unread one stays for ");
         human_add_duration(out, findings->headroom_ms);
     }
     buf_add_text(out, "</td>");
@@ -146,18 +181,6 @@ static void add_skipped(struct buf *out, const struct subscription_findings *fin
     buf_add_text(out, "</td>");
 }
 
-/* The conditions that are true of the group on this topic, or of all of it. */
-static uint32_t conditions_on(const struct group_row *row, uint32_t subscription)
-{
-    uint32_t found = 0;
-    for (uint32_t i = 0; i < row->findings->wheres; i++) {
-        const struct finding *finding = &row->source->findings->wheres[row->findings->first_where + i];
-        if (finding->subscription == NO_INDEX || finding->subscription == subscription)
-            found |= 1u << finding->condition;
-    }
-    return found;
-}
-
 void html_add_ledger_row(struct buf *out, const struct group_row *row, uint32_t subscription, bool with_group)
 {
     const struct snapshot *snapshot = row->source->snapshot;
@@ -170,10 +193,10 @@ void html_add_ledger_row(struct buf *out, const struct group_row *row, uint32_t 
         buf_add_text(out, "</td>");
     }
     buf_add_text(out, "<td data-label=topic>");
-    html_add_text(out, topic->name);
+    html_add_name(out, "span", topic->name);
     buf_add_text(out, "</td>");
     add_accepted(out, topic);
-    add_deleted(out, topic, findings, conditions_on(row, subscription));
+    add_deleted(out, row, subscription);
     add_compacted(out, topic, findings);
     add_uncommitted(out, findings);
     add_expiry(out, row);

@@ -44,6 +44,13 @@ void html_add_text(struct buf *out, struct str text)
     buf_free(&shown);
 }
 
+void html_add_name(struct buf *out, const char *element, struct str name)
+{
+    buf_add_format(out, "<%s dir=auto>", element);
+    html_add_text(out, name);
+    buf_add_format(out, "</%s>", element);
+}
+
 /* A name as it is shown, as a part of an address (RFC 3986). */
 static void add_address_part(struct buf *out, struct str text)
 {
@@ -66,7 +73,7 @@ void html_add_group_link(struct buf *out, const struct group_row *row)
     add_address_part(out, row->group->name);
     buf_add_text(out, "?cluster=");
     add_address_part(out, str_of(row->source->status.cluster));
-    buf_add_text(out, "\">");
+    buf_add_text(out, "\" dir=auto>");
     html_add_text(out, row->group->name);
     buf_add_text(out, "</a>");
 }
@@ -115,18 +122,25 @@ static void add_source(struct buf *out, const struct source_view *source, int64_
 {
     const struct source_status *status = &source->status;
     bool down = status->polled && !status->up;
-    buf_add_format(out, "<li class=%s><b>", down ? "critical" : "ok");
-    html_add_text(out, str_of(status->cluster));
-    buf_add_format(out, "</b> %s, ", status->kind);
+    buf_add_format(out, "<li class=%s>", down ? "critical" : "ok");
+    html_add_name(out, "b", str_of(status->cluster));
+    buf_add_format(out, " %s, ", status->kind);
     if (!status->polled)
         buf_add_text(out, "not polled yet");
     else
-        buf_add_text(out, status->up ? "up" : "<b class=v>down</b>: what is shown of it is old");
+        buf_add_text(out, status->up ? "up" : "<b class=v>down</b>");
     if (status->last_success != UNKNOWN) {
         buf_add_text(out, ", seen ");
         human_add_duration(out, now > status->last_success ? now - status->last_success : 0);
         buf_add_text(out, " ago");
     }
+    if (status->reason != NULL) {
+        buf_add_text(out, ": ");
+        html_add_text(out, str_of(status->reason));
+    }
+    if (down)
+        buf_add_text(out, source->snapshot != NULL ? "<br>What is shown of it is as old as that."
+                                                   : "<br>Nothing is shown of it.");
     buf_add_text(out, "</li>\n");
 }
 

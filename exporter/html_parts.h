@@ -11,6 +11,10 @@
 /* Appends a name as it is shown everywhere, escaped for text and for attributes in quotes. */
 void html_add_text(struct buf *out, struct str text);
 
+/* The same in an element of its own ("b", say), so that its direction of writing is none of what is around
+ * it. */
+void html_add_name(struct buf *out, const char *element, struct str name);
+
 /* A link to the group's page, with its name. */
 void html_add_group_link(struct buf *out, const struct group_row *row);
 

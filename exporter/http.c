@@ -16,8 +16,7 @@
 
 enum {
     THREADS = 2,
-    /* The library would stop accepting; http_connections.h makes room long before. */
-    HARD_CONNECTION_LIMIT = 4 * CONNECTIONS_MOST,
+    ROOM = 4, /* times as many connections as are kept: at that number the library would stop accepting */
     CONNECTIONS_PER_ADDRESS = 256,
     FINISH_US = 1000 * 1000, /* for answers that are under way at the end */
     LOOK_US = 2000,
@@ -100,14 +99,15 @@ static struct MHD_Daemon *start_daemon(struct http *http, int fd)
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t)web_priorities(http->web)},
         {MHD_OPTION_END, 0, NULL},
     };
+    const struct connection_limits *limits = &connections_default_limits;
     bool tls = web_has_tls(http->web);
     return MHD_start_daemon(flags | (tls ? MHD_USE_TLS : 0), 0, NULL, NULL, answer, http, MHD_OPTION_ARRAY,
                             tls ? protection : &protection[2], MHD_OPTION_LISTEN_SOCKET, fd,
                             MHD_OPTION_THREAD_POOL_SIZE, (unsigned)THREADS, MHD_OPTION_NOTIFY_COMPLETED,
                             end_exchange, http, MHD_OPTION_NOTIFY_CONNECTION, connections_notify,
                             http->connections, MHD_OPTION_UNESCAPE_CALLBACK, unescape, NULL,
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)CONNECTIONS_IDLE_SECONDS,
-                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)HARD_CONNECTION_LIMIT,
+                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)limits->idle_seconds,
+                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)(ROOM * limits->most),
                             MHD_OPTION_PER_IP_CONNECTION_LIMIT, (unsigned)CONNECTIONS_PER_ADDRESS,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
 }
@@ -122,7 +122,7 @@ struct http *http_start(const struct http_config *config, struct publish *publis
     http->publish = publish;
     http->web = web_start(config->web_config_file, error);
     if (http->web != NULL)
-        http->connections = connections_start(error);
+        http->connections = connections_start(&connections_default_limits, error);
     if (http->connections != NULL)
         http->packed = packed_start(http, error);
     if (http->packed != NULL && http_listen_port(fd, &http->port))

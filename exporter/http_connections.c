@@ -31,7 +31,7 @@ struct connections {
     pthread_cond_t stop_requested;
     bool stop;
     struct list lists[PHASES];
-    size_t most;
+    struct connection_limits limits;
     pthread_t thread;
 };
 
@@ -39,6 +39,14 @@ enum {
     CHECK_SECONDS = 1,
     FEWEST = 16,
     OTHER_DESCRIPTORS = 200, /* for sources, files, the library itself */
+};
+
+const struct connection_limits connections_default_limits = {
+    .header_seconds = 10,
+    .answer_seconds = 60,
+    .idle_seconds = 30,
+    .most = 1200,
+    .most_streams = 64,
 };
 
 /* --- the lists ----------------------------------------------------------------------------------------- */
@@ -85,9 +93,9 @@ static void add(struct connections *connections, struct open_connection *connect
     for (int phase = 0; phase < PHASE_ENDED; phase++)
         open += connections->lists[phase].count;
     struct open_connection *oldest = connections->lists[PHASE_WAITING].first;
-    if (open >= connections->most && oldest != NULL)
+    if (open >= connections->limits.most && oldest != NULL)
         end(connections, oldest);
-    enter(connections, connection, PHASE_WAITING, CONNECTIONS_HEADER_SECONDS);
+    enter(connections, connection, PHASE_WAITING, connections->limits.header_seconds);
 }
 
 void connections_notify(void *context, struct MHD_Connection *connection, void **socket_context,
@@ -118,7 +126,8 @@ static void change_phase(struct connections *connections, struct MHD_Connection 
     struct open_connection *open = info->socket_context;
     pthread_mutex_lock(&connections->lock);
     struct open_connection *oldest = connections->lists[PHASE_STREAMING].first;
-    if (phase == PHASE_STREAMING && connections->lists[PHASE_STREAMING].count >= CONNECTIONS_MOST_STREAMS)
+    if (phase == PHASE_STREAMING &&
+        connections->lists[PHASE_STREAMING].count >= connections->limits.most_streams)
         end(connections, oldest);
     if (open->phase != PHASE_ENDED) {
         leave(connections, open);
@@ -129,18 +138,18 @@ static void change_phase(struct connections *connections, struct MHD_Connection 
 
 void connections_begin_answer(struct connections *connections, struct MHD_Connection *connection)
 {
-    change_phase(connections, connection, PHASE_ANSWERING, CONNECTIONS_ANSWER_SECONDS);
+    change_phase(connections, connection, PHASE_ANSWERING, connections->limits.answer_seconds);
 }
 
 void connections_begin_stream(struct connections *connections, struct MHD_Connection *connection)
 {
-    change_phase(connections, connection, PHASE_STREAMING, CONNECTIONS_ANSWER_SECONDS);
+    change_phase(connections, connection, PHASE_STREAMING, connections->limits.answer_seconds);
 }
 
 void connections_end_answer(struct connections *connections, struct MHD_Connection *connection)
 {
     change_phase(connections, connection, PHASE_WAITING,
-                 CONNECTIONS_IDLE_SECONDS + CONNECTIONS_HEADER_SECONDS);
+                 connections->limits.idle_seconds + connections->limits.header_seconds);
 }
 
 /* --- the deadlines ------------------------------------------------------------------------------------- */
@@ -173,11 +182,11 @@ static void *watch(void *context)
     return NULL;
 }
 
-/* How many connections there are descriptors for; raises the limit as far as it may. */
-static size_t count_room(void)
+/* How many of so many connections there are descriptors for; raises the limit as far as it may. */
+static size_t count_room(size_t most)
 {
     struct rlimit limit;
-    rlim_t wanted = CONNECTIONS_MOST + OTHER_DESCRIPTORS;
+    rlim_t wanted = most + OTHER_DESCRIPTORS;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
         return FEWEST;
     if (limit.rlim_cur < wanted) {
@@ -187,14 +196,15 @@ static size_t count_room(void)
             limit = raised;
     }
     if (limit.rlim_cur >= wanted)
-        return CONNECTIONS_MOST;
+        return most;
     return limit.rlim_cur > OTHER_DESCRIPTORS + FEWEST ? limit.rlim_cur - OTHER_DESCRIPTORS : FEWEST;
 }
 
-struct connections *connections_start(struct error *error)
+struct connections *connections_start(const struct connection_limits *limits, struct error *error)
 {
     struct connections *connections = MEM_NEW(struct connections);
-    connections->most = count_room();
+    connections->limits = *limits;
+    connections->limits.most = count_room(limits->most);
     pthread_mutex_init(&connections->lock, NULL); /* can't fail with default attributes on Linux */
     pthread_condattr_t attributes;                /* nor can what follows, up to the thread */
     pthread_condattr_init(&attributes);

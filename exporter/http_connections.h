@@ -14,16 +14,18 @@
  */
 struct connections;
 
-enum {
-    CONNECTIONS_HEADER_SECONDS = 10, /* from connecting to a complete header */
-    CONNECTIONS_ANSWER_SECONDS = 60, /* from the header to the answer's last byte */
-    CONNECTIONS_IDLE_SECONDS = 30,   /* from an answer to the next request */
-    CONNECTIONS_MOST = 1200,         /* at a time, if there are as many descriptors */
-    CONNECTIONS_MOST_STREAMS = 64,   /* answers that are made while they are sent, at a time */
+struct connection_limits {
+    int header_seconds;  /* from connecting to a complete header */
+    int answer_seconds;  /* from the header to the answer's last byte */
+    int idle_seconds;    /* from an answer to the next request */
+    size_t most;         /* at a time, if there are as many descriptors */
+    size_t most_streams; /* answers that are made while they are sent, at a time */
 };
 
+extern const struct connection_limits connections_default_limits;
+
 /* Starts the thread that watches the deadlines. NULL: there can be none. */
-struct connections *connections_start(struct error *error);
+struct connections *connections_start(const struct connection_limits *limits, struct error *error);
 
 /* Ends the thread, after the server has been stopped, and sets *connections to NULL; NULL is accepted. */
 void connections_stop(struct connections **connections);

@@ -149,6 +149,7 @@ static void add_source(struct json_writer *json, const struct source_view *sourc
     json_put_bool(json, status->polled);
     json_put_key(json, "up");
     json_put_bool(json, status->up);
+    json_add_text(json, "reason", status->reason);
     json_put_key(json, "shown");
     json_put_bool(json, source->snapshot != NULL);
     json_add_seconds(json, "last_success", status->last_success);

@@ -44,6 +44,7 @@ static void add_cluster(struct json_writer *json, const struct source_view *sour
     json_add_text(json, "offsets_because", status->because);
     json_add_bool(json, "polled", status->polled);
     json_add_bool(json, "up", status->up);
+    json_add_text(json, "reason", status->reason);
     json_add_seconds(json, "last_success", status->last_success);
     json_add_seconds(json, "poll_interval_seconds", status->poll_interval_ms);
     add_counts(json, source->snapshot);

@@ -333,7 +333,9 @@ static void publish_failure(struct poller *poller, const struct error *error)
         poller->failures++;
     bool forget = outdated(poller);
     poller->shown = poller->shown && !forget;
+    poller->status.reason = error_text(error);
     publish_status(poller->publish, poller->id, &poller->status, forget);
+    poller->status.reason = NULL; /* it is the error's */
 }
 
 bool poller_poll(struct poller *poller, struct error *error)
@@ -345,8 +347,8 @@ bool poller_poll(struct poller *poller, struct error *error)
         log_partial(poller, &report);
         publish_success(poller, snapshot);
     } else {
-        error_wrap(error, "source \"%s\"", poller->name);
         publish_failure(poller, error);
+        error_wrap(error, "source \"%s\"", poller->name);
     }
     error_clear(&report.first_error);
     return snapshot != NULL;

@@ -14,7 +14,7 @@ struct judged {
     struct findings *findings;
 };
 
-struct shown_name {
+struct shown_text {
     atomic_size_t holders; /* views */
     char text[];
 };
@@ -40,18 +40,27 @@ static void judged_release(struct judged *judged)
     free(judged);
 }
 
-static struct shown_name *name_new(const char *text)
+/* NULL for NULL. */
+static struct shown_text *text_new(const char *text)
 {
-    struct shown_name *name = mem_array(1, sizeof *name + strlen(text) + 1);
-    atomic_init(&name->holders, 1);
-    memcpy(name->text, text, strlen(text) + 1);
-    return name;
+    if (text == NULL)
+        return NULL;
+    struct shown_text *shown = mem_array(1, sizeof *shown + strlen(text) + 1);
+    atomic_init(&shown->holders, 1);
+    memcpy(shown->text, text, strlen(text) + 1);
+    return shown;
 }
 
-static void name_release(struct shown_name *name)
+static void text_hold(struct shown_text *text)
 {
-    if (atomic_fetch_sub(&name->holders, 1) == 1)
-        free(name);
+    if (text != NULL)
+        atomic_fetch_add(&text->holders, 1);
+}
+
+static void text_release(struct shown_text *text)
+{
+    if (text != NULL && atomic_fetch_sub(&text->holders, 1) == 1)
+        free(text);
 }
 
 static struct view *view_new(size_t sources)
@@ -68,16 +77,27 @@ static struct view *view_new(size_t sources)
 /* The same with its own hold on all that it shows. */
 static struct source_view source_copy(const struct source_view *source)
 {
-    atomic_fetch_add(&source->name->holders, 1);
+    text_hold(source->name);
+    text_hold(source->reason);
     if (source->judged != NULL)
         atomic_fetch_add(&source->judged->holders, 1);
     return *source;
 }
 
+/* Its texts are copied, but for the name, which stays. */
+static void set_status(struct source_view *source, const struct source_status *status)
+{
+    text_release(source->reason);
+    source->reason = text_new(status->reason);
+    source->status = *status;
+    source->status.cluster = source->name->text;
+    source->status.reason = source->reason != NULL ? source->reason->text : NULL;
+}
+
 static struct source_view source_new(size_t id, const struct source_status *status)
 {
-    struct source_view source = {.status = *status, .name = name_new(status->cluster), .id = id};
-    source.status.cluster = source.name->text;
+    struct source_view source = {.name = text_new(status->cluster), .id = id};
+    set_status(&source, status);
     return source;
 }
 
@@ -98,7 +118,8 @@ void view_release(struct view **view)
         return;
     for (size_t i = 0; i < v->source_count; i++) {
         judged_release(v->sources[i].judged);
-        name_release(v->sources[i].name);
+        text_release(v->sources[i].name);
+        text_release(v->sources[i].reason);
     }
     page_policy_release(v->policy);
     free(v->sources);
@@ -185,8 +206,7 @@ static void update(struct publish *publish, size_t id, const struct source_statu
     struct view *after = view_copy(publish->current);
     struct source_view *source = find(after, id);
     if (source != NULL) {
-        source->status = *status;
-        source->status.cluster = source->name->text;
+        set_status(source, status);
         if (replace)
             show(source, judged);
     }

@@ -18,7 +18,8 @@
  */
 struct publish;
 
-/* How a source is doing. The texts outlive the publish object, except `cluster`, which is copied. */
+/* How a source is doing. The texts outlive the publish object, except `cluster` and `reason`, which are
+ * copied. */
 struct source_status {
     const char *cluster;    /* the source's configured name */
     const char *kind;       /* "kafka", "logstore" */
@@ -28,13 +29,14 @@ struct source_status {
     enum granularity granularity;
     bool polled;          /* a first poll has ended, well or not: `up` means something */
     bool up;              /* the last poll succeeded */
+    const char *reason;   /* why it didn't; NULL: it did, or there was none */
     int64_t last_success; /* milliseconds since 1970; UNKNOWN: never */
     int64_t poll_interval_ms;
     int64_t duration_us[POLL_STAGES];  /* of the last poll */
     int64_t errors_total[POLL_STAGES]; /* since the start */
 };
 
-struct shown_name; /* a source's name, shared by the views that show it */
+struct shown_text; /* of a source, shared by the views that show it */
 struct judged;     /* a snapshot and its findings, shared by the views that show them */
 
 struct source_view {
@@ -42,7 +44,8 @@ struct source_view {
     const struct snapshot *snapshot; /* NULL: nothing known, or too old to be shown */
     const struct findings *findings; /* of the snapshot */
     struct judged *judged;           /* what keeps them alive */
-    struct shown_name *name;         /* what keeps status.cluster alive */
+    struct shown_text *name;         /* what keeps status.cluster alive */
+    struct shown_text *reason;       /* what keeps status.reason alive; NULL like it */
     size_t id;                       /* what its poller calls it */
 };
 

@@ -170,6 +170,9 @@ static int add_source(struct buf *out, const struct terminal *terminal, const js
         buf_add_text(out, " ago");
     }
     buf_add_text(out, "\n");
+    struct str reason = status_text(source, "reason");
+    if (reason.length > 0)
+        terminal_add_wrapped(out, terminal, SENTENCE_INDENT, reason);
     return STATUS_UNKNOWN;
 }
 

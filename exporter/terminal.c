@@ -1,5 +1,7 @@
 #include "exporter/terminal.h"
 
+#include "exporter/base/utf8.h"
+
 #include <inttypes.h>
 #include <locale.h>
 #include <stdlib.h>
@@ -29,38 +31,9 @@ struct terminal terminal_of(FILE *out)
     return terminal;
 }
 
-/* The code point at the beginning of valid UTF-8, and its length. */
-static uint32_t code_point(struct str text, size_t *length)
-{
-    const unsigned char *b = (const unsigned char *)text.bytes;
-    *length = b[0] < 0x80 ? 1 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : 4;
-    if (*length > text.length)
-        *length = 1;
-    uint32_t c = *length == 1 ? b[0] : b[0] & (0xffu >> (*length + 1));
-    for (size_t i = 1; i < *length; i++)
-        c = c << 6 | (b[i] & 0x3f);
-    return c;
-}
-
-/* Controls, separators of lines, and what turns the direction (https://trojansource.codes). */
-static bool is_dangerous(uint32_t c)
-{
-    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || c == 0x200e || c == 0x200f ||
-           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
-}
-
 void terminal_add(struct buf *line, struct str text)
 {
-    size_t length;
-    for (size_t i = 0; i < text.length; i += length) {
-        uint32_t c = code_point((struct str){text.bytes + i, text.length - i}, &length);
-        if (!is_dangerous(c))
-            buf_add(line, text.bytes + i, length);
-        else if (c < 0x80)
-            buf_add_format(line, "\\x%02" PRIx32, c);
-        else
-            buf_add_format(line, "\\u{%04" PRIx32 "}", c);
-    }
+    utf8_add_harmless(line, text);
 }
 
 static size_t columns_of(uint32_t c)
@@ -79,7 +52,7 @@ size_t terminal_columns(struct str text)
     size_t columns = 0, length;
     terminal_add(&safe, text);
     for (size_t i = 0; i < safe.length; i += length)
-        columns += columns_of(code_point((struct str){safe.bytes + i, safe.length - i}, &length));
+        columns += columns_of(utf8_code_point((struct str){safe.bytes + i, safe.length - i}, &length));
     buf_free(&safe);
     return columns;
 }
@@ -98,7 +71,7 @@ void terminal_add_cell(struct buf *line, struct str text, size_t columns, bool r
     if (right && needed < columns)
         add_spaces(line, columns - needed);
     for (size_t i = 0; i < safe.length; i += length) {
-        size_t wide = columns_of(code_point((struct str){safe.bytes + i, safe.length - i}, &length));
+        size_t wide = columns_of(utf8_code_point((struct str){safe.bytes + i, safe.length - i}, &length));
         if (needed > columns && used + wide + 1 > columns) {
             buf_add_text(line, "…");
             used++;

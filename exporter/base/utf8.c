@@ -1,6 +1,6 @@
 #include "exporter/base/utf8.h"
 
-#include <stdint.h>
+#include <inttypes.h>
 
 /* Length of the well-formed sequence at `bytes` (RFC 3629 section 4), 0 if there is none. */
 static size_t sequence_length(const unsigned char *bytes, size_t available)
@@ -61,25 +61,42 @@ void utf8_add_shown(struct buf *buf, struct str text)
     }
 }
 
-/* U+0080 to U+009F are control characters too; in UTF-8 each begins with 0xc2. */
-static bool is_control(const unsigned char *at, const unsigned char *end)
+uint32_t utf8_code_point(struct str text, size_t *length)
 {
-    return *at < 0x20 || *at == 0x7f || (*at == 0xc2 && at + 1 < end && at[1] < 0xa0);
+    const unsigned char *b = (const unsigned char *)text.bytes;
+    *length = b[0] < 0x80 ? 1 : b[0] < 0xe0 ? 2 : b[0] < 0xf0 ? 3 : 4;
+    if (*length > text.length)
+        *length = 1;
+    uint32_t c = *length == 1 ? b[0] : b[0] & (0xffu >> (*length + 1));
+    for (size_t i = 1; i < *length; i++)
+        c = c << 6 | (b[i] & 0x3f);
+    return c;
+}
+
+bool utf8_is_dangerous(uint32_t c)
+{
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || c == 0x200e || c == 0x200f ||
+           (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
+}
+
+void utf8_add_harmless(struct buf *buf, struct str text)
+{
+    size_t length;
+    for (size_t i = 0; i < text.length; i += length) {
+        uint32_t c = utf8_code_point((struct str){text.bytes + i, text.length - i}, &length);
+        if (!utf8_is_dangerous(c))
+            buf_add(buf, text.bytes + i, length);
+        else if (c < 0x80)
+            buf_add_format(buf, "\\x%02" PRIx32, c);
+        else
+            buf_add_format(buf, "\\u{%04" PRIx32 "}", c);
+    }
 }
 
 void utf8_add_printable(struct buf *buf, struct str text)
 {
     struct buf shown = buf_make(SIZE_MAX);
     utf8_add_shown(&shown, text);
-    const unsigned char *at = (const unsigned char *)shown.bytes, *end = at + shown.length;
-    while (at < end) {
-        bool control = is_control(at, end);
-        for (int i = 0, bytes = control && *at == 0xc2 ? 2 : 1; i < bytes; i++, at++) {
-            if (control)
-                buf_add_format(buf, "\\x%02X", *at);
-            else
-                buf_add_char(buf, (char)*at);
-        }
-    }
+    utf8_add_harmless(buf, buf_str(&shown));
     buf_free(&shown);
 }

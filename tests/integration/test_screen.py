@@ -1,5 +1,6 @@
 """The screen, in a real browser, with the demo running."""
 
+import json
 import os
 import signal
 import subprocess
@@ -111,17 +112,75 @@ def test_the_ledger_names_the_places_of_loss(demo, browser):
     browser.open(f"{demo}/ledger")
     text = browser.evaluate("document.body.innerText")
     assert "warehouse" in text and "lost" in text and "kept for" in text
+    assert "kept for 1d 0h, shorter than the recovery window of 3d 0h" in text
     assert fits(browser)
     keep(browser, "ledger")
 
 
-@pytest.mark.parametrize("path", ["/", "/groups/mailer", "/ledger"])
+PAGES = ["/", "/groups/mailer", "/ledger"]
+
+
+@pytest.mark.parametrize("path", PAGES)
 def test_it_fits_a_phone_in_the_dark(demo, browser, path):
-    browser.open(f"{demo}{path}", width=390, height=844, dark=True)
+    browser.open(f"{demo}{path}", width=375, height=812, dark=True)
     assert fits(browser)
     assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(18, 23, 29)"
     if path == "/":
         keep(browser, "phone")
+
+
+@pytest.mark.parametrize("width", [320, 800, 1181, 1920])
+def test_it_fits_every_width(demo, browser, width):
+    for path in PAGES:
+        browser.open(f"{demo}{path}", width=width)
+        assert fits(browser), path
+
+
+# WCAG 2.1, 1.4.3: the contrast of each text with what is behind it; the smallest, and where that is.
+CONTRAST = """(() => {
+  const parse = (text) => (text.match(/[0-9.]+/g) || []).map(Number);
+  const linear = (part) => (part /= 255) <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  const light = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+  const behind = (element) => {
+    for (; element; element = element.parentElement) {
+      const colour = parse(getComputedStyle(element).backgroundColor);
+      if (colour.length < 4 || colour[3] > 0) return colour;
+    }
+    return [255, 255, 255];
+  };
+  let least = [99, ""];
+  for (const element of document.querySelectorAll("body *")) {
+    if (!element.offsetHeight || ![...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim())) continue;
+    const [a, b] = [light(parse(getComputedStyle(element).color)), light(behind(element))].sort((x, y) => y - x);
+    const contrast = (a + 0.05) / (b + 0.05);
+    if (contrast < least[0]) least = [contrast, element.outerHTML.slice(0, 200)];
+  }
+  return least;
+})()"""
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_all_of_it_can_be_read(demo, browser, dark):
+    """Contrast by WCAG AA."""
+    for path in PAGES:
+        browser.open(f"{demo}{path}", dark=dark)
+        contrast, where = browser.evaluate(CONTRAST)
+        assert contrast >= 4.5, where
+
+
+def test_the_keyboard_suffices(demo, browser):
+    """From link to link by Tab, each with a ring around it; a group is opened by Enter."""
+    browser.open(f"{demo}/")
+    seen = []
+    for _ in range(12):
+        browser.press("Tab")
+        seen.append(browser.evaluate("[document.activeElement.tagName, document.activeElement.textContent, getComputedStyle(document.activeElement).outlineStyle]"))
+    assert all(ring == "solid" for _, _, ring in seen), seen
+    assert [text for tag, text, _ in seen if tag == "A"][:4] == ["Tidemark", "Groups", "Loss ledger", "Metrics"]
+    assert ["INPUT", "", "solid"] in seen and seen[-1][0] == "A", seen
+    browser.press("Enter")
+    processes.wait_until(lambda: "To do:" in browser.evaluate("document.body.innerText"), 20, "the group's page")
+    assert seen[-1][1] in browser.evaluate("document.querySelector('h1').textContent")
 
 
 def test_it_says_everything_without_scripts(demo, browser):
@@ -130,6 +189,28 @@ def test_it_says_everything_without_scripts(demo, browser):
     page = get(f"{demo}/?q=mail").decode()
     assert "<b class=v>stuck</b>" in page and ">mailer</a>" in page and ">billing</a>" not in page
     assert "http-equiv=refresh" in page
+
+
+def test_it_says_why_a_source_is_down(tmp_path, browser):
+    """Nothing listens on the broker's port; a store that was there is moved away."""
+    store = tmp_path / "store"
+    assert run("log", "create", str(store), "orders")[0] == 0
+    assert run("log", "commit", str(store), "billing", "orders", "0", "0")[0] == 0
+    far = f"127.0.0.1:{processes.free_port()}"
+    with Daemon("--kafka", f"far={far}", "--timeout", "500ms") as daemon:
+        processes.wait_until(lambda: b">down<" in get(f"{daemon.url}/"), 30, "the source that is down")
+        browser.open(f"{daemon.url}/")
+        text = browser.evaluate("document.body.innerText")
+        assert "Connection refused" in text and "Nothing is shown of it" in text and "Nothing is known of any group" in text
+    with Daemon("--logstore", f"near={store}") as daemon:
+        processes.wait_until(lambda: b">billing<" in get(f"{daemon.url}/"), 30, "the group")
+        store.rename(tmp_path / "moved")
+        processes.wait_until(lambda: b">down<" in get(f"{daemon.url}/"), 30, "the source that is down")
+        browser.open(f"{daemon.url}/")
+        text = browser.evaluate("document.body.innerText")
+        assert "No such file or directory" in text and "as old as that" in text and "billing" in text
+        sources = json.loads(get(f"{daemon.url}/api/v1/groups"))["sources"]
+        assert "No such file or directory" in sources[0]["reason"]
 
 
 def test_it_says_when_tidemark_no_longer_answers(tmp_path, browser):
@@ -154,8 +235,27 @@ def test_hostile_names_stay_text(tmp_path, browser):
         assert [row[1] for row in rows(browser)] == [name]
         assert browser.evaluate("document.images.length") == 0
         browser.evaluate("document.querySelector('.groups a').click()")
-        processes.wait_until(lambda: browser.evaluate("document.querySelector('h1')?.firstChild.textContent") == name + " ", 20, "the group")
+        processes.wait_until(lambda: browser.evaluate("document.querySelector('h1')?.firstChild.textContent") == name, 20, "the group")
         assert browser.complaints == []
+
+
+def test_names_of_every_kind_leave_the_page_in_order(tmp_path, browser):
+    """One turns the direction of writing around, one is written from right to left, one is very long, one wide."""
+    names = ["evil\u202egnp.exe", "\u0645\u062c\u0645\u0648\u0639\u0629 42", "x" * 3000, "\u6d88\u8d39\u8005\u7ec4 \U0001f41f"]
+    store = str(tmp_path / "store")
+    assert run("log", "create", store, "orders")[0] == 0
+    for name in names:
+        assert run("log", "commit", store, name, "orders", "0", "0")[0] == 0
+    with Daemon("--logstore", store, poll_interval="1s") as daemon:
+        daemon.page_when(lambda page: len(page.family("kafka_consumergroup_lag")) == len(names))
+        for width in (375, 1300):
+            browser.open(f"{daemon.url}/", width=width)
+            assert fits(browser)
+            assert {row[1] for row in rows(browser)} == {"evil\\u{202e}gnp.exe", *names[1:]}
+            assert browser.evaluate("Math.max(...[...document.querySelectorAll('.groups tbody tr')].map(r => r.offsetHeight))") < 500
+            for path in (f"/groups/{'x' * 3000}", "/ledger"):
+                browser.open(f"{daemon.url}{path}", width=width)
+                assert fits(browser), path
 
 
 def test_a_thousand_groups(tmp_path, browser):

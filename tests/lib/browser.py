@@ -86,9 +86,11 @@ class Browser:
         )
 
     def press(self, key):
+        codes = {"Tab": 9, "Enter": 13}
         for kind in ("keyDown", "keyUp"):
-            text = {"text": key} if kind == "keyDown" and len(key) == 1 else {}
-            self.call("Input.dispatchKeyEvent", type=kind, key=key, **text)
+            text = {"text": "\r" if key == "Enter" else key} if kind == "keyDown" and (len(key) == 1 or key == "Enter") else {}
+            code = {"windowsVirtualKeyCode": codes[key]} if key in codes else {}
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, **text, **code)
 
     def screenshot(self, path):
         Path(path).write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))

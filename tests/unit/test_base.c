@@ -121,6 +121,33 @@ static void test_utf8_malformed(void **state)
 }
 
 /* A name looks like the shown form of another: the two are shown differently. */
+/* What would move a cursor, break a line or turn the direction of writing is named; the rest stays. */
+static void test_utf8_printable(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *printable;
+    } cases[] = {
+        {"orders-1 \xc3\xa4 \xe6\xb6\x88 \xf0\x9f\x90\x9f",
+         "orders-1 \xc3\xa4 \xe6\xb6\x88 \xf0\x9f\x90\x9f"},
+        {"a\x1b[2J\n\x7f", "a\\x1b[2J\\x0a\\x7f"},
+        {"\xc2\x9b"
+         "2J",
+         "\\u{009b}2J"},
+        {"evil\xe2\x80\xaegnp.exe", "evil\\u{202e}gnp.exe"},
+        {"\xe2\x81\xa6x\xef\xbb\xbf", "\\u{2066}x\\u{feff}"},
+        {"\xd9\x85\xe2\x80\x8c", "\xd9\x85\xe2\x80\x8c"}, /* the joiners that Persian is written with */
+        {"\xff\xe2\x80", "\\xff\\xe2\\x80"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct buf buf = buf_make(1000);
+        utf8_add_printable(&buf, str_of(cases[i].text));
+        buf_add_char(&buf, '\0');
+        assert_string_equal(buf.bytes, cases[i].printable);
+        buf_free(&buf);
+    }
+}
+
 static void test_utf8_is_unambiguous(void **state)
 {
     (void)state;
@@ -217,11 +244,17 @@ static void test_durations(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_error_is_wrapped),    cmocka_unit_test(test_error_is_replaced),
-        cmocka_unit_test(test_buf_integers),        cmocka_unit_test(test_buf_limit),
-        cmocka_unit_test(test_utf8_well_formed),    cmocka_unit_test(test_utf8_malformed),
-        cmocka_unit_test(test_utf8_is_unambiguous), cmocka_unit_test(test_filter_matches_whole_names),
-        cmocka_unit_test(test_filter_excludes),     cmocka_unit_test(test_filter_refuses_bad_pattern),
+        cmocka_unit_test(test_error_is_wrapped),
+        cmocka_unit_test(test_error_is_replaced),
+        cmocka_unit_test(test_buf_integers),
+        cmocka_unit_test(test_buf_limit),
+        cmocka_unit_test(test_utf8_well_formed),
+        cmocka_unit_test(test_utf8_malformed),
+        cmocka_unit_test(test_utf8_is_unambiguous),
+        cmocka_unit_test(test_utf8_printable),
+        cmocka_unit_test(test_filter_matches_whole_names),
+        cmocka_unit_test(test_filter_excludes),
+        cmocka_unit_test(test_filter_refuses_bad_pattern),
         cmocka_unit_test(test_durations),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
