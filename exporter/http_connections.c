@@ -70,9 +70,20 @@ static void join(struct connections *connections, struct open_connection *connec
     list->count++;
 }
 
+/* What the kernel still has of an answer is dropped, too: else a slow reader would go on taking it, and keep
+ * its memory, for as long as it pleases. */
+static void drop_rest(const struct open_connection *connection)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+    (void)setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &at_once,
+                     sizeof at_once); /* of no use if it fails */
+}
+
 /* Lets the library see the end of the connection; it tells connections_notify() when it has closed it. */
 static void end(struct connections *connections, struct open_connection *connection)
 {
+    if (connection->phase == PHASE_ANSWERING || connection->phase == PHASE_STREAMING)
+        drop_rest(connection);
     (void)shutdown(connection->fd, SHUT_RDWR); /* fails only where the other side has ended it */
     leave(connections, connection);
     join(connections, connection, PHASE_ENDED);
