@@ -3,6 +3,8 @@
 #include "exporter/base/clock.h"
 #include "exporter/base/mem.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -38,6 +40,7 @@ struct connections {
 enum {
     CHECK_SECONDS = 1,
     FEWEST = 16,
+    UNSENT = 256 * 1024, /* bytes of an answer that the kernel holds; fewer would cost quick readers time */
     OTHER_DESCRIPTORS = 200, /* for sources, files, the library itself */
 };
 
@@ -109,6 +112,13 @@ static void add(struct connections *connections, struct open_connection *connect
     enter(connections, connection, PHASE_WAITING, connections->limits.header_seconds);
 }
 
+/* Else the kernel takes up to four megabytes of an answer, whether its reader takes them or not. */
+static void bound_unsent(int fd)
+{
+    int bytes = UNSENT;
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes); /* it works without */
+}
+
 void connections_notify(void *context, struct MHD_Connection *connection, void **socket_context,
                         enum MHD_ConnectionNotificationCode code)
 {
@@ -117,6 +127,7 @@ void connections_notify(void *context, struct MHD_Connection *connection, void *
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         *socket_context = open = MEM_NEW(struct open_connection);
         open->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+        bound_unsent(open->fd);
         pthread_mutex_lock(&connections->lock);
         add(connections, open);
     } else {
