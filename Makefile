@@ -290,6 +290,7 @@ bench: setup-bench
 	@$(MAKE) --no-print-directory all kafka $(BENCH_PROGRAMS)
 	@$(PYTHON) tests/bench/run --build $(BUILD) --kafka $(KAFKA) $(if $(PEER),--peer '$(PEER)')
 	@$(PYTHON) tests/bench/run_http --build $(BUILD)
+	@$(PYTHON) tests/bench/run_rules --build $(BUILD)
 	@$(BUILD)/tests/bench/bench_logstore
 
 .PHONY: soak

@@ -62,7 +62,7 @@ def test_each_name_of_the_others_has_its_case():
         rule["record"] for path in ALERTS.glob("moving-in/*.yml") for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]
     }
     [test] = yaml.safe_load((ALERTS / "tests/moving_in.test.yml").read_text())["tests"]
-    assert recorded == {case["expr"] for case in test["promql_expr_test"]}
+    assert recorded <= {case["expr"] for case in test["promql_expr_test"]}
 
 
 PLACE = "{{ with $labels.topic }} on {{ . }}{{ with $labels.partition }}/{{ . }}{{ end }}{{ end }}"
@@ -109,7 +109,9 @@ def test_the_prometheus_operator_gets_the_same_rules_and_the_same_scraping(tmp_p
     assert rule["spec"] == {"groups": shipped}
     assert len({group["name"] for group in shipped}) == len(shipped), "the operator wants each name once"
     prometheus = yaml.safe_load((ALERTS / "prometheus.yml").read_text())
-    assert [endpoint["interval"] for endpoint in monitor["spec"]["endpoints"]] == [prometheus["global"]["scrape_interval"]]
+    [endpoint], [scrape] = monitor["spec"]["endpoints"], prometheus["scrape_configs"]
+    assert endpoint["interval"] == prometheus["global"]["scrape_interval"]
+    assert endpoint["honorLabels"] is scrape["honor_labels"] is True
     (tmp_path / "rules.yml").write_text(json.dumps(rule["spec"]))  # JSON is YAML
     code, printed = tool("promtool", "check", "rules", tmp_path / "rules.yml")
     assert code == 0, printed

@@ -203,6 +203,15 @@ def test_every_rule_names_only_what_is_in_the_catalogue_or_recorded(promql, cata
     assert {where: complaints for where, complaints in found.items() if complaints} == {}
 
 
+def test_runbooks_speak_of_metrics_that_are_there(catalogue):
+    recorded = {record for _, _, record, _ in rules()}
+    told = set()
+    for path in (ROOT / "alerts/runbooks").glob("*.md"):
+        told |= set(re.findall(r"\b(?:cluster_\w+:)?(?:kafka|tidemark)_[a-z_]+(?::\w+)?", path.read_text()))
+    assert len(told) > 20
+    assert told - set(catalogue) - recorded == set()
+
+
 def test_what_alerts_link_to_is_there():
     """Their dashboards with these variables, and their runbooks, as files and as dashboards."""
     alerts = yaml.safe_load((ROOT / "alerts/rules/tidemark.alerts.yml").read_text())

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Producer
 
+import crowd
 import grafana_dashboard
 import processes
 from conftest import kafka_jars
@@ -80,13 +81,14 @@ def broker():
 
 @pytest.fixture(scope="module")
 def prometheus(demo, broker):
-    with Prometheus(rules=RULES, tidemark=demo, broker=broker) as server:
+    """The demo is scraped by two jobs, as if two Tidemarks watched it: whatever is shown, it is shown once."""
+    with Prometheus(rules=RULES, tidemark=demo, twin=demo, broker=broker) as server:
         yield server
 
 
 def groups(prometheus):
     found = prometheus.query("kafka_consumergroup_objective_seconds")
-    return [(labels["cluster"], labels["consumergroup"]) for labels, _ in found]
+    return sorted({(labels["cluster"], labels["consumergroup"]) for labels, _ in found})
 
 
 def variables(dashboard, cluster, group):
@@ -161,27 +163,32 @@ def test_a_number_is_one_number(prometheus, answered, dashboard):
                 assert len(answered[dashboard["title"], query.name]) == 1, query
 
 
+ONCE = {  # what a panel counts: (dashboard, panel)
+    ("Tidemark / Overview", "Groups watched"): "count by (cluster, consumergroup) (kafka_consumergroup_objective_seconds)",
+    ("Tidemark / Topics and partitions", "Topics"): "count by (cluster, topic) (kafka_topic_partitions)",
+    ("Tidemark / Topics and partitions", "Partitions"): "count by (cluster, topic, partition) (kafka_topic_partition_current_offset)",
+    ("Tidemark / Retention and loss ledger", "Topics kept too short"):
+        "count by (cluster, topic) (kafka_topic_retention_shortfall_seconds > 0)",
+}
+
+
+@pytest.mark.parametrize("what", ONCE, ids=lambda what: what[1])
+def test_what_two_tidemarks_see_is_counted_once(prometheus, answered, what):
+    [dashboard] = [dashboard for dashboard in DASHBOARDS if dashboard["title"] == what[0]]
+    [panel] = [panel for panel in grafana_dashboard.panels(dashboard) if panel["title"] == what[1]]
+    [query] = grafana_dashboard.panel_queries(dashboard, panel)
+
+    def counted():
+        [one] = answers(prometheus, query, ANY, ANY)
+        assert int(one["value"][1]) == len(prometheus.query(ONCE[what]))
+        return True
+
+    processes.wait_until(counted, 30, what[1])
+
+
 # --- a thousand groups -------------------------------------------------------------------------------------
 
 MANY = 1000
-CONDITIONS = re.findall(r'CONDITION\(\w+, "(\w+)"', (ROOT / "exporter/findings.h").read_text())
-
-
-def synthetic_series(metric):
-    """The labels of each series of a metric, for a thousand groups that read a topic of two partitions each."""
-    for i in range(MANY):
-        values = {
-            "cluster": "big", "consumergroup": f"group-{i}", "topic": f"topic-{i}", "version": "1", "kind": "kafka",
-            "librdkafka_version": "2", "offsets": "followed", "rebalances": "exact", "stage": "offsets", "id": "1",
-            "address": "broker", "cleanup_policy": "delete", "state": "Stable", "condition": CONDITIONS[i % len(CONDITIONS)],
-        }
-        own = {name: values[name] for name in metric["labels"] if name != "partition"}
-        if "partition" in metric["labels"]:
-            yield from ({**own, "partition": str(partition)} for partition in range(2))
-        else:
-            yield own
-        if not {"consumergroup", "topic"} & set(own):
-            return
 
 
 @pytest.fixture(scope="module")
@@ -194,7 +201,7 @@ def crowded(tmp_path_factory):
     with open(folder / "page", "w") as page:
         for metric in json.loads(output):
             print(f"# TYPE {metric['name'].removesuffix('_total')} {metric['type']}", file=page)
-            for series in synthetic_series(metric):
+            for series in crowd.series(metric, MANY):
                 text = ",".join(f'{name}="{value}"' for name, value in {**series, "job": "t", "instance": "i"}.items())
                 for i in range(5):
                     value = 1 if metric["name"].endswith(("_info", "_condition")) else chance.randint(1, 1000) + 1000 * i

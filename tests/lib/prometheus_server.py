@@ -19,12 +19,12 @@ class Prometheus:
 
     def __init__(self, scrape_interval="500ms", settings=None, data=None, rules=(), **targets):
         """`settings` are further ones of every job: scheme, tls_config, basic_auth …; `data` is a folder with blocks
-        that it is to have from the beginning; `rules` are files."""
+        that it is to have from the beginning; `rules` are files. A target None is this Prometheus itself."""
         self.folder = tempfile.TemporaryDirectory(prefix="tidemark-prometheus-")
         folder = Path(self.folder.name)
         self.port = processes.free_port()
         jobs = [
-            {"job_name": name, "static_configs": [{"targets": [target]}], **(settings or {})}
+            {"job_name": name, "static_configs": [{"targets": [target or f"127.0.0.1:{self.port}"]}], **(settings or {})}
             for name, target in targets.items()
         ]
         # JSON is YAML.
