@@ -77,6 +77,8 @@ setup-bench: setup-test
 
 MAIN      := exporter/main.c
 LOGSTORE  := $(wildcard logstore/*.c)
+# What the thread sanitizer needs to see librdkafka's threads.
+THREADS   := $(if $(findstring thread,$(SANITIZE)),tests/lib/c11_threads.c)
 TIDEMARK  := $(filter-out $(MAIN),$(wildcard exporter/*.c exporter/base/*.c exporter/web/*.c collectors/*.c collectors/*/*.c logstore/cli/*.c))
 UNIT      := $(wildcard tests/unit/test_*.c)
 BENCHES   := $(wildcard tests/bench/*.c)
@@ -98,7 +100,7 @@ LIBS       = $(shell pkg-config --libs $(LIBRARIES)) -lcrypt -lm
 
 all: $(BUILD)/tidemark
 
-$(BUILD)/tidemark: $(call objects,$(MAIN)) $(BUILD)/libtidemark.a $(BUILD)/liblogstore.a
+$(BUILD)/tidemark: $(call objects,$(MAIN) $(THREADS)) $(BUILD)/libtidemark.a $(BUILD)/liblogstore.a
 	$(LINK) -o $@ $^ $(LIBS)
 
 $(BUILD)/libtidemark.a: $(call objects,$(TIDEMARK))

@@ -9,11 +9,12 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "tests/lib"))
 
-from kafka_broker import Cluster  # noqa: E402
+from kafka_broker import Cluster, version_of  # noqa: E402
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "once: not for each build of the program, since it is about something else")
+    config.addinivalue_line("markers", "since(major, minor): about what Kafka has from that version on")
     separate_reports()
 
 
@@ -39,8 +40,12 @@ def pytest_collection_modifyitems(items):
             return "kafka"
         return item.nodeid if "own_kafka" in item.fixturenames else item.path.name
 
-    if os.environ.get("TIDEMARK_AGAIN"):
-        items[:] = [item for item in items if not item.get_closest_marker("once")]
+    def is_wanted(item):
+        since = item.get_closest_marker("since")
+        again = os.environ.get("TIDEMARK_AGAIN") and item.get_closest_marker("once")
+        return not again and (since is None or version_of(kafka_jars()) >= since.args)
+
+    items[:] = [item for item in items if is_wanted(item)]
     items.sort(key=lambda item: ("kafka" not in item.fixturenames, "own_kafka" not in item.fixturenames))
     for item in items:
         item.add_marker(pytest.mark.xdist_group(group(item)))

@@ -3,9 +3,7 @@ stands in that topic."""
 
 import itertools
 import json
-import os
 import struct
-from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
@@ -17,7 +15,7 @@ from processes import wait_until
 
 _numbers = itertools.count()
 # Earlier brokers have the new protocol (KIP-848) only as a preview.
-new_protocol = pytest.mark.skipif(Path(os.environ.get("KAFKA", "kafka-4.3")).name < "kafka-4", reason="needs Kafka 4")
+new_protocol = pytest.mark.since(4, 0)
 FOLLOWED = "the topic __consumer_offsets is followed"
 
 

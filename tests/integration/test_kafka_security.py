@@ -27,7 +27,7 @@ def certificates():
 @pytest.fixture(scope="module")
 def secure(certificates):
     """A broker with all listeners and users, and a topic with a lag of 7."""
-    with Cluster(kafka_jars(), settings=certificates.broker_settings(), listeners=LISTENERS) as cluster:
+    with Cluster(kafka_jars(), settings=certificates.broker_settings(), listeners=LISTENERS, permissions=True) as cluster:
         add_scram_user(cluster)
         grant_all(cluster)
         cluster.create_topic("orders", 1)

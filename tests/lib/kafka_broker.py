@@ -54,6 +54,11 @@ Position = namedtuple("Position", "group topic partition committed end lag membe
 Member = namedtuple("Member", "group member host client partitions")
 
 
+def version_of(kafka):
+    """Of the folder with the jars: (4, 3, 1)"""
+    return tuple(int(part) for part in Path(kafka).name.removeprefix("kafka-").split("."))
+
+
 def _java(kafka, main, *arguments, heap="128m"):
     return ["java", f"-Xmx{heap}", *JVM, "-cp", f"{kafka}/*", main, *arguments]
 
@@ -83,6 +88,7 @@ class Node:
             "advertised.listeners": f"PLAINTEXT://{self.address}",
             "log.dirs": self.folder,
             **(self._with_zookeeper() if self.cluster.zookeeper else self._with_quorum()),
+            **(self._with_permissions() if self.cluster.permissions else {}),
             **settings,
         }
         self._add_listeners(properties)
@@ -124,8 +130,17 @@ class Node:
     def _with_zookeeper(self):
         return {
             "broker.id": self.number,
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT",
             "zookeeper.connect": f"127.0.0.1:{self.cluster.zookeeper.port}",
+            "zookeeper.connection.timeout.ms": 30_000,
             "zookeeper.session.timeout.ms": ZooKeeper.SESSION_TIMEOUT_MS,
+        }
+
+    def _with_permissions(self):
+        return {
+            "authorizer.class.name": "kafka.security.authorizer.AclAuthorizer"
+            if self.cluster.zookeeper
+            else "org.apache.kafka.metadata.authorizer.StandardAuthorizer"
         }
 
     def start(self):
@@ -198,13 +213,14 @@ class Cluster(Running):
 
     `kafka` is the folder with the jars, named kafka-VERSION. `settings` are added to every node's
     server.properties. With start=False the ports are known, and nothing listens on them until start(). `listeners`
-    are further ones, by name: {"SECURE": "SSL"}.
+    are further ones, by name: {"SECURE": "SSL"}. With `permissions` ACLs decide who may do what.
     """
 
-    def __init__(self, kafka, nodes=1, settings=None, start=True, heap="400m", listeners=None):
+    def __init__(self, kafka, nodes=1, settings=None, start=True, heap="400m", listeners=None, permissions=False):
         self.kafka = Path(kafka).resolve()
         self.heap = heap
         self.listeners = listeners or {}
+        self.permissions = permissions
         self.folder = Path(tempfile.mkdtemp(prefix="tidemark-kafka-"))
         self.id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         self.nodes = [Node(self, number) for number in range(1, nodes + 1)]
@@ -232,8 +248,7 @@ class Cluster(Running):
 
     @property
     def version(self):
-        """(4, 3, 1)"""
-        return tuple(int(part) for part in self.kafka.name.removeprefix("kafka-").split("."))
+        return version_of(self.kafka)
 
     def start(self):
         """Starts the nodes that aren't running and waits until the cluster lists all of them."""

@@ -66,7 +66,6 @@ class Certificates:
         plain += " ".join(f'user_{name}="{password}"' for name, password in USERS.items()) + ";"
         scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
         settings = {
-            "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
             "super.users": "User:ANONYMOUS;User:admin;User:CN=client",
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": self.path("broker.pem"),
