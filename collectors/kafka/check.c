@@ -10,7 +10,11 @@
 #include <string.h>
 #include <strings.h>
 
-enum { PROBE_TIMEOUT_MS = 3000, PATIENT_INTERVAL_MS = 15000 };
+enum {
+    PROBE_TIMEOUT_MS = 3000,
+    PATIENT_INTERVAL_MS = 15000,
+    COMPLAINT_MS = 10000, /* after a request has failed, until the client has said why */
+};
 
 static const char default_port[] = "9092";
 
@@ -203,7 +207,7 @@ static bool check_login(const struct source_config *config, struct kafka_client 
         rd_kafka_metadata_destroy(metadata);
         return true;
     }
-    const char *complaint = kafka_client_complaint(client, &said);
+    const char *complaint = kafka_client_complaint(client, COMPLAINT_MS, &said);
     check_list_problem(list, CHECK_FAILED, login_remedy(config, complaint != NULL ? said : code),
                        "the cluster doesn't answer: %s",
                        complaint != NULL ? complaint : rd_kafka_err2str(code));

@@ -1,5 +1,6 @@
 #include "collectors/kafka/client.h"
 
+#include "exporter/base/clock.h"
 #include "exporter/base/log.h"
 #include "exporter/base/mem.h"
 
@@ -75,15 +76,17 @@ static const char *const follower_properties[][2] = {
     {NULL, NULL},
 };
 
-/* By role. */
+/* By role. Complaints wait until they are heard, so that who isn't listened to mustn't complain: while a
+ * cluster is away, they would pile up. */
 static const struct {
     const char *isolation;
     const char *const (*properties)[2];
+    bool is_heard;
 } roles[] = {
-    [KAFKA_ADMIN] = {"read_uncommitted", NULL},
-    [KAFKA_STABLE] = {"read_committed", NULL},
-    [KAFKA_READER] = {"read_uncommitted", reader_properties},
-    [KAFKA_FOLLOWER] = {"read_committed", follower_properties},
+    [KAFKA_ADMIN] = {"read_uncommitted", NULL, true},
+    [KAFKA_STABLE] = {"read_committed", NULL, false},
+    [KAFKA_READER] = {"read_uncommitted", reader_properties, false},
+    [KAFKA_FOLLOWER] = {"read_committed", follower_properties, false},
 };
 
 static bool is_refused(const char *name, struct error *error)
@@ -134,13 +137,20 @@ static bool set_properties(rd_kafka_conf_t *conf, const struct source_config *co
            (roles[role].properties == NULL || set_table(conf, roles[role].properties, error));
 }
 
+/* How near to a cause a complaint is: a client that was refused tries again, and may then complain of no more
+ * than that nobody answers. */
+static int nearness(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN ? 0 : kafka_is_silence(code) ? 1 : 2;
+}
+
 /* Called by rd_kafka_poll(), in the collector's thread. */
 static void note_complaint(rd_kafka_t *handle, int code, const char *reason, void *opaque)
 {
     struct kafka_client *client = opaque;
     (void)handle;
-    if (code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN && client->complaint != NULL)
-        return; /* the one before says why */
+    if (client->complaint != NULL && nearness(code) < nearness(client->complaint_code))
+        return;
     free(client->complaint);
     client->complaint = mem_copy_text(reason);
     client->complaint_code = code;
@@ -178,7 +188,8 @@ struct kafka_client *kafka_client_new(const struct source_config *config, enum k
     struct kafka_client *client = MEM_NEW(struct kafka_client);
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_opaque(conf, client);
-    rd_kafka_conf_set_error_cb(conf, note_complaint);
+    if (roles[role].is_heard)
+        rd_kafka_conf_set_error_cb(conf, note_complaint);
     rd_kafka_conf_set_log_cb(conf, wants_log(config) ? forward_log : ignore_log);
     if (set_properties(conf, config, role, error)) {
         client->handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof text);
@@ -263,9 +274,13 @@ void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, s
         error_set(error, error_code_of(code), "%s", rd_kafka_err2str(code));
 }
 
-const char *kafka_client_complaint(struct kafka_client *client, rd_kafka_resp_err_t *code)
+const char *kafka_client_complaint(struct kafka_client *client, int wait_ms, rd_kafka_resp_err_t *code)
 {
+    int64_t deadline_us = clock_monotonic_us() + (int64_t)wait_ms * 1000;
     rd_kafka_poll(client->handle, 0);
+    for (int64_t left_us = (int64_t)wait_ms * 1000; client->complaint == NULL && left_us > 0;
+         left_us = deadline_us - clock_monotonic_us())
+        rd_kafka_poll(client->handle, (int)(left_us / 1000) + 1);
     *code = client->complaint != NULL ? client->complaint_code : RD_KAFKA_RESP_ERR_NO_ERROR;
     return client->complaint;
 }

@@ -30,9 +30,10 @@ rd_kafka_t *kafka_client_handle(const struct kafka_client *client);
  * client last complained about, which is nearer to the cause. The caller wraps it with what it was doing. */
 void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, struct error *error);
 
-/* What the client last complained about of itself (no name, no connection, a wrong password …), and the code
- * of that; NULL and no error when it hasn't. Valid until the client is used again. */
-const char *kafka_client_complaint(struct kafka_client *client, rd_kafka_resp_err_t *code);
+/* What the client, a KAFKA_ADMIN, complained about of itself (no name, no connection, a wrong password …),
+ * the nearest to a cause, and the code of that; NULL and no error when it hasn't for that time. Valid until
+ * the client is used again. */
+const char *kafka_client_complaint(struct kafka_client *client, int wait_ms, rd_kafka_resp_err_t *code);
 
 /* Forgets what the client has complained about: it works. */
 void kafka_client_works(struct kafka_client *client);

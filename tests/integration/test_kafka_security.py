@@ -181,6 +181,64 @@ def test_a_certificate_of_a_stranger(secure, certificates, tmp_path):
     assert "certificate verify failed" in printed and "ssl.ca.location" in printed
 
 
+class SlowPath:
+    """A way to a port of this machine on which what comes back to a client waits, once the client has said so much
+    that it can't be the first knock of `check`, which is short."""
+
+    KNOCK = 150
+
+    def __init__(self, address, seconds):
+        host, port = address.rsplit(":", 1)
+        self.target, self.seconds = (host, int(port)), seconds
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.address = f"localhost:{self.server.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown(socket.SHUT_RDWR)
+        self.server.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._relay, args=(client,), daemon=True).start()
+
+    def _relay(self, client):
+        with client, socket.create_connection(self.target) as broker:
+            asked = client.recv(65536)
+            broker.sendall(asked)
+            if len(asked) > self.KNOCK:
+                time.sleep(self.seconds)
+            back = threading.Thread(target=self._copy, args=(broker, client), daemon=True)
+            back.start()
+            self._copy(client, broker)
+            back.join()
+
+    @staticmethod
+    def _copy(source, destination):
+        try:
+            while data := source.recv(65536):
+                destination.sendall(data)
+            destination.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+def test_a_certificate_of_a_stranger_that_comes_late(secure, certificates, tmp_path):
+    """The handshake takes longer than a request may: the reason is still told, and not only that nobody answers."""
+    found = properties(certificates, "TLS", ssl_ca_location=certificates.path("stranger.crt"))
+    with SlowPath(secure.nodes[0].address_of("TLS"), seconds=5) as path:
+        code, printed = check(tmp_path, path.address, found)
+    assert code == 1
+    assert "certificate verify failed" in printed and "ssl.ca.location" in printed
+
+
 def test_no_certificate_where_one_is_required(secure, certificates, tmp_path):
     code, printed = check(tmp_path, secure.nodes[0].address_of("MTLS"), properties(certificates, "MTLS"))
     assert code == 1
