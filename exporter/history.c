@@ -489,7 +489,8 @@ void history_observe(struct history *history, const struct snapshot *snapshot)
     history->before = history->time == UNKNOWN ? snapshot->time : history->time;
     history->time = snapshot->time;
     note_gap(history);
-    for (uint32_t i = 0; i < snapshot->position_count && !history->dates; i++)
+    history->tells_no_record = snapshot->tells_no_record;
+    for (uint32_t i = 0; i < snapshot->position_count && !history->dates && !history->tells_no_record; i++)
         history->dates = snapshot->positions[i].next_ts != UNKNOWN;
     observe_topics(history, snapshot);
     observe_groups(history, snapshot);

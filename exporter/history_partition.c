@@ -71,18 +71,31 @@ static int64_t between(struct sample a, struct sample b, int64_t offset)
     return a.time + (int64_t)(share * (double)(b.time - a.time));
 }
 
-int64_t partition_written(const struct partition_memory *memory, const struct snap_partition *seen,
-                          int64_t offset)
+/* The first sample whose end is beyond the offset, or how many there are. */
+static uint32_t first_beyond(const struct partition_memory *memory, int64_t offset)
 {
-    const struct sample *ends = memory->ends;
     uint32_t low = 0, high = memory->samples;
-    while (low < high) { /* the first sample whose end is beyond the offset */
+    while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (ends[middle].value > offset)
+        if (memory->ends[middle].value > offset)
             high = middle;
         else
             low = middle + 1;
     }
+    return low;
+}
+
+int64_t partition_seen(const struct partition_memory *memory, int64_t offset)
+{
+    uint32_t first = first_beyond(memory, offset);
+    return first < memory->samples ? memory->ends[first].time : UNKNOWN;
+}
+
+int64_t partition_written(const struct partition_memory *memory, const struct snap_partition *seen,
+                          int64_t offset)
+{
+    const struct sample *ends = memory->ends;
+    uint32_t low = first_beyond(memory, offset);
     if (low == memory->samples)
         return UNKNOWN;
     if (low > 0)

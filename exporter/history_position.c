@@ -63,7 +63,7 @@ uint32_t position_moves(const struct position_memory *memory)
 
 static bool is_dated(const struct snap_position *position)
 {
-    return position->next_ts != UNKNOWN && position->next_ts != NO_RECORD;
+    return position->next_ts != UNKNOWN && position->next_ts != NO_RECORD && position->next_ts != UNDATED;
 }
 
 bool position_unread(const struct position_memory *memory, const struct history *history,
@@ -72,7 +72,7 @@ bool position_unread(const struct position_memory *memory, const struct history 
     int64_t lag = position_lag(seen, position);
     if (lag == UNKNOWN || lag == 0 || position->next_ts == NO_RECORD)
         return false;
-    if (lag > 2 || is_dated(position) || memory->dated_here)
+    if (lag > 2 || is_dated(position) || position->next_ts == UNDATED || memory->dated_here)
         return true;
     if (history->dates) /* the source dates what is there to be read: here nothing is */
         return false;
@@ -85,16 +85,19 @@ static int64_t time_lag(const struct position_memory *memory, const struct surro
     int64_t lag = position_lag(around->seen, position), now = around->history->time;
     if (lag == UNKNOWN)
         return UNKNOWN;
-    if (lag == 0 || !position_unread(memory, around->history, around->seen, position))
+    if (lag == 0 || position->next_ts == NO_RECORD)
         return 0;
-    int64_t written = position->next_ts;
-    if (written == UNKNOWN) {
-        int64_t start = around->seen->start;
-        written = partition_written(around->partition, around->seen,
-                                    position->committed > start ? position->committed : start);
-    }
+    if (!position_unread(memory, around->history, around->seen, position))
+        return around->history->tells_no_record ? UNKNOWN : 0; /* it was not looked up yet */
+    int64_t start = around->seen->start, next = position->committed > start ? position->committed : start;
+    int64_t written =
+        is_dated(position) ? position->next_ts : partition_written(around->partition, around->seen, next);
     if (written == UNKNOWN)
         return UNKNOWN;
+    /* A producer's clock may be wrong; but what is there was not written later than it was seen. */
+    int64_t seen = partition_seen(around->partition, next);
+    if (seen != UNKNOWN && written > seen)
+        written = seen;
     return now > written ? now - written : 0;
 }
 

@@ -15,7 +15,7 @@ void json_add_int(struct json_writer *json, const char *key, int64_t value)
 
 void json_add_seconds(struct json_writer *json, const char *key, int64_t ms)
 {
-    if (ms == UNKNOWN || ms == NO_RECORD)
+    if (ms == UNKNOWN || ms == NO_RECORD || ms == UNDATED)
         return;
     json_put_key(json, key);
     json_put_seconds(json, ms);

@@ -151,7 +151,8 @@ struct history {
     struct group_memory *groups;
     size_t topic_capacity, group_capacity;
     uint32_t topic_count, group_count;
-    bool dates; /* the source gives next_ts at all */
+    bool tells_no_record; /* as the snapshot does */
+    bool dates;           /* it doesn't, and gives next_ts wherever there is something to be read */
     /* Of the snapshot taken in last: where its elements are remembered. */
     uint32_t *topic_at, *group_at, *subscription_at;
     int64_t anomalies[ANOMALIES];
@@ -171,6 +172,9 @@ bool history_away(const struct history *history, int64_t elapsed);
 
 /* Takes in a partition's offsets. */
 void partition_observe(struct partition_memory *memory, const struct snap_partition *seen, int64_t now);
+
+/* When the partition's end was first known to be beyond the offset; UNKNOWN when it never was. */
+int64_t partition_seen(const struct partition_memory *memory, int64_t offset);
 
 /* When the message at `offset` was written, bracketed between known pairs of offset and time; UNKNOWN when
  * the history doesn't reach back so far. */

@@ -125,8 +125,9 @@ static bool read_offset(struct snapshot *snapshot, uint32_t group, const json_t 
         snapshot_add_orphan(snapshot, group, text_of(name), partition);
         return true;
     }
-    position->next_ts =
-        json_is_true(json_object_get(object, "no_record")) ? NO_RECORD : get_time(object, "next_ts");
+    position->next_ts = json_is_true(json_object_get(object, "no_record")) ? NO_RECORD
+                        : json_is_true(json_object_get(object, "undated")) ? UNDATED
+                                                                           : get_time(object, "next_ts");
     position->commit_ts = get_time(object, "commit_ts");
     return true;
 }
@@ -166,6 +167,7 @@ static bool read_snapshot(struct snapshot *snapshot, const json_t *root, struct 
     size_t i;
     if (time == UNKNOWN)
         return corrupt(error, "there is no time \"t\" in Unix seconds");
+    snapshot->tells_no_record = json_is_true(json_object_get(root, "tells_no_record"));
     snapshot->offsets_retention_ms = minutes != UNKNOWN && minutes < INT32_MAX ? minutes * 60000 : UNKNOWN;
     json_array_foreach(json_object_get(root, "topics"), i, item)
     {
@@ -278,6 +280,8 @@ static void add_offsets(struct buf *out, const struct snapshot *snapshot, const 
         add_count(out, "committed", position->committed);
         if (position->next_ts == NO_RECORD)
             buf_add_text(out, ",\"no_record\":true");
+        else if (position->next_ts == UNDATED)
+            buf_add_text(out, ",\"undated\":true");
         else
             add_time(out, "next_ts", position->next_ts);
         add_time(out, "commit_ts", position->commit_ts);
@@ -314,6 +318,8 @@ void observation_write(struct buf *out, struct str cluster, const struct snapsho
     add_time(out, "t", snapshot->time);
     if (snapshot->offsets_retention_ms != UNKNOWN)
         add_count(out, "offsets_retention_minutes", snapshot->offsets_retention_ms / 60000);
+    if (snapshot->tells_no_record)
+        buf_add_text(out, ",\"tells_no_record\":true");
     buf_add_text(out, ",\"topics\":[");
     for (uint32_t i = 0; i < snapshot->topic_count; i++) {
         if (i > 0)

@@ -16,9 +16,10 @@
  *                 "offsets":[{"topic":"orders","partition":0,"committed":1100,"next_ts":1763999980.0}]}]}
  *
  * Times are Unix seconds. What is missing is unknown, and unknown keys are ignored. Lines of our own may add
- * `offsets_retention_minutes`; `lso` to a partition; `empty_since`, `idle_members`, `session_timeout_ms`
- * and `rebalance_timeout_ms` to a group; `commit_ts` to an offset; `id` to a topic (32 hexadecimal digits);
- * `static_members` and `commits_unknown` to a group.
+ * `offsets_retention_minutes` and `tells_no_record`; `no_record` and `undated` to an offset; `lso` to a
+ * partition; `empty_since`, `idle_members`, `session_timeout_ms` and `rebalance_timeout_ms` to a group;
+ * `commit_ts` to an offset; `id` to a topic (32 hexadecimal digits); `static_members` and `commits_unknown`
+ * to a group.
  */
 
 /* The sealed snapshot that the line tells of, owned by the caller; NULL with ERROR_CORRUPT that names the

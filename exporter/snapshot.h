@@ -28,6 +28,9 @@
 /* Instead of a record's timestamp: the record was looked for, and there is none. */
 #define NO_RECORD (INT64_MIN + 1)
 
+/* Instead of a record's timestamp: there is a record, and it has none. */
+#define UNDATED (INT64_MIN + 2)
+
 enum { NO_INDEX = -1 };
 
 /* A partition that the source listed. */
@@ -78,8 +81,8 @@ struct snap_position {
     uint32_t partition; /* index into snapshot.partitions */
     int64_t committed;  /* offset of the next record that the group will read */
     int64_t next_ts;    /* timestamp of the first record still there at or after it; NO_RECORD: up to the end
-                           there are only markers of transactions, or what compaction took; UNKNOWN: not looked
-                           up, or it has no timestamp */
+                           there are only markers of transactions, or what compaction took; UNDATED: it has no
+                           timestamp; UNKNOWN: not looked up */
     int64_t commit_ts;  /* when it was committed */
 };
 
@@ -134,6 +137,7 @@ struct snapshot {
     int64_t offsets_retention_ms; /* the broker's offsets.retention.minutes */
     int64_t unknown_records;  /* read since the last poll in the source's own topics, and not understood */
     int64_t offsets_repaired; /* commits that were followed and, since the last poll, found to be others */
+    bool tells_no_record;     /* next_ts is NO_RECORD where that is so; else it may be UNKNOWN there, too */
     int64_t duplicate_names;  /* groups or topics left out since another of the same name was there */
     struct snap_broker *brokers;
     struct snap_topic *topics;

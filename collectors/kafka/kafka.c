@@ -9,6 +9,7 @@
 #include "exporter/base/clock.h"
 #include "exporter/base/mem.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 
 struct collector {
@@ -27,7 +28,7 @@ struct collector {
 };
 
 /* librdkafka keeps a handle of each topic that it was ever asked about. */
-enum { TOPICS_GONE_MOST = 1000 };
+enum { TOPICS_GONE_MOST = 200 };
 
 static void kafka_close(struct collector **collector)
 {
@@ -195,6 +196,17 @@ static void tell_choice(const struct collector *collector, struct kafka_poll *po
         kafka_poll_failed(poll, STAGE_COMMITS, choice->failure, "topic", STR_LITERAL(KAFKA_OFFSETS_TOPIC));
 }
 
+/* The next poll makes new ones. */
+static void end_clients(struct collector *collector)
+{
+    kafka_client_free(&collector->client);
+    kafka_client_free(&collector->stable);
+    kafka_reader_renew(&collector->reader);
+    if (collector->topics_gone > TOPICS_GONE_MOST)
+        malloc_trim(0); /* of what the clients have kept of topics, in small pieces */
+    collector->topics_gone = 0;
+}
+
 static struct snapshot *kafka_poll(struct collector *collector, struct poll_report *report,
                                    struct error *error)
 {
@@ -211,6 +223,7 @@ static struct snapshot *kafka_poll(struct collector *collector, struct poll_repo
         .report = report,
         .failures = collector->failures,
     };
+    poll.snapshot->tells_no_record = true;
     collector->polls++;
     if (observe(collector, &poll, error)) {
         snapshot_seal(poll.snapshot, clock_wall_ms());
@@ -220,12 +233,8 @@ static struct snapshot *kafka_poll(struct collector *collector, struct poll_repo
         snapshot_free(&poll.snapshot);
     }
     free(poll.offsets_topic.leaders);
-    if (poll.snapshot == NULL || poll.stale || collector->topics_gone > TOPICS_GONE_MOST) {
-        kafka_client_free(&collector->client);
-        kafka_client_free(&collector->stable);
-        kafka_reader_renew(&collector->reader);
-        collector->topics_gone = 0;
-    }
+    if (poll.snapshot == NULL || poll.stale || collector->topics_gone > TOPICS_GONE_MOST)
+        end_clients(collector);
     return poll.snapshot;
 }
 

@@ -194,7 +194,7 @@ static int64_t timestamp_at(const struct kafka_marks *marks, uint32_t partition,
 static int64_t timestamp_or_unknown(const struct kafka_marks *marks, uint32_t partition, int64_t offset)
 {
     int64_t timestamp = timestamp_at(marks, partition, offset);
-    return timestamp == NO_RECORD ? UNKNOWN : timestamp;
+    return timestamp == NO_RECORD || timestamp == UNDATED ? UNKNOWN : timestamp;
 }
 
 void kafka_marks_fill(const struct kafka_marks *marks, struct snapshot *snapshot)

@@ -21,7 +21,7 @@ enum kafka_mark_state {
 
 struct kafka_mark {
     int64_t offset;
-    int64_t timestamp; /* UNKNOWN: the record has none, or it was not found */
+    int64_t timestamp; /* UNDATED: the record has none; UNKNOWN: it was not found */
     int64_t end;       /* of the partition, in the last poll */
     uint32_t partition;
     enum kafka_mark_state state;

@@ -91,7 +91,7 @@ static void take_record(struct round *round, uint32_t partition, const rd_kafka_
     rd_kafka_timestamp_type_t type;
     int64_t timestamp = rd_kafka_message_timestamp(message, &type);
     bool has_one = type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && timestamp >= 0;
-    kafka_marks_settle(&round->reader->marks, partition, message->offset, has_one ? timestamp : UNKNOWN);
+    kafka_marks_settle(&round->reader->marks, partition, message->offset, has_one ? timestamp : UNDATED);
     sample_key(&round->layout->topics[round->last_topic], message);
 }
 

@@ -5,40 +5,141 @@ import time
 import kafka_wire
 from confluent_kafka import Producer
 from daemon import Daemon
-from kafka_traffic import QUIET, commit, transaction
+from kafka_traffic import QUIET, commit, produce, records, transaction
+from processes import wait_until
 
 
-def produce_at(cluster, topic, times):
-    """One message without a key for each timestamp (seconds), all in partition 0."""
+def produce_at(cluster, topic, times, key=None):
+    """One message for each timestamp (seconds), all in partition 0."""
     producer = Producer({"bootstrap.servers": cluster.bootstrap, **QUIET})
     for seconds in times:
-        producer.produce(topic, b"x", partition=0, timestamp=int(seconds * 1000))
+        producer.produce(topic, b"x", key=key, partition=0, timestamp=int(seconds * 1000))
     assert producer.flush(30) == 0
+
+
+def are_known(*groups, topic):
+    """On a page, the time lags of all these groups."""
+    return lambda page: all(age_of(page, group, topic) is not None for group in groups)
+
+
+def age_of(page, group, topic):
+    """The time lag of the group on partition 0, or None."""
+    where = {"cluster": "default", "consumergroup": group, "topic": topic, "partition": "0"}
+    text = page.get_text("kafka_consumergroup_lag_seconds", **where)
+    return None if text is None else float(text)
+
+
+class Clock:
+    """Ages as they should be now, of what was this old when the clock was made; a second is allowed for the way."""
+
+    def __init__(self):
+        self.begun = time.time()
+
+    def fits(self, age, then):
+        return age is not None and then - 0.1 <= age <= then + (time.time() - self.begun) + 1
 
 
 def test_time_lag_is_the_age_of_the_first_unread_message(kafka):
     """Messages are 1000 s, 900 s … 100 s old; one group has read three of them, one all, one is below the start."""
-    now = time.time()
+    clock = Clock()
     kafka.create_topic("aged", 1)
-    produce_at(kafka, "aged", [now - age for age in range(1000, 0, -100)])
+    produce_at(kafka, "aged", [clock.begun - age for age in range(1000, 0, -100)])
     commit(kafka, "aged-some", "aged", {0: 3})
     commit(kafka, "aged-all", "aged", {0: 10})
     commit(kafka, "aged-lost", "aged", {0: 0})
     kafka_wire.delete_records(kafka.bootstrap, b"aged", {0: 2})
 
-    def age(page, group):
-        where = {"cluster": "default", "consumergroup": group, "topic": "aged", "partition": "0"}
-        text = page.get_text("kafka_consumergroup_lag_seconds", **where)
-        return None if text is None else float(text)
-
     with Daemon("--kafka", kafka.bootstrap) as daemon:
-        page = daemon.page_when(lambda page: age(page, "aged-some") is not None)
-        passed = time.time() - now
-        assert 700 <= age(page, "aged-some") <= 700 + passed + 1
-        assert 800 <= age(page, "aged-lost") <= 800 + passed + 1
-        assert age(page, "aged-all") == 0
+        page = daemon.page_when(are_known("aged-some", "aged-lost", "aged-all", topic="aged"))
+        assert clock.fits(age_of(page, "aged-some", "aged"), 700)
+        assert clock.fits(age_of(page, "aged-lost", "aged"), 800)
+        assert age_of(page, "aged-all", "aged") == 0
         where = {"cluster": "default", "topic": "aged"}
         assert float(page.get_text("kafka_topic_unkeyed_ratio", **where)) == 1
+
+
+def test_time_lag_is_exact_over_bursts_pauses_and_replays(kafka):
+    """A topic with a message of an hour ago, a burst of ten minutes ago, and nothing since; one group has read the
+    first, one all but the last; a third had read all and then goes back to the beginning."""
+    clock = Clock()
+    kafka.create_topic("bursts", 1)
+    produce_at(kafka, "bursts", [clock.begun - 3600] + [clock.begun - 600] * 1000)
+    for group, offset in (("bursts-first", 1), ("bursts-late", 1000), ("bursts-again", 1001)):
+        commit(kafka, group, "bursts", {0: offset})
+    with Daemon("--kafka", kafka.bootstrap) as daemon:
+        page = daemon.page_when(are_known("bursts-first", "bursts-late", "bursts-again", topic="bursts"))
+        assert clock.fits(age_of(page, "bursts-first", "bursts"), 600)
+        assert clock.fits(age_of(page, "bursts-late", "bursts"), 600)
+        assert age_of(page, "bursts-again", "bursts") == 0
+        commit(kafka, "bursts-again", "bursts", {0: 0})
+        daemon.page_when(lambda page: clock.fits(age_of(page, "bursts-again", "bursts"), 3600))
+
+
+def test_time_lag_beyond_what_compaction_took(kafka):
+    """A group stands where compaction has taken everything: the next message that is left is the first unread one."""
+    clock = Clock()
+    kafka.create_topic("gaps", 1, cleanup_policy="compact", segment_ms=100, min_cleanable_dirty_ratio="0.01")
+    produce_at(kafka, "gaps", [clock.begun - 9000] * 50 + [clock.begun - 5000], key=b"same")
+    produce_at(kafka, "gaps", [clock.begun - 100] * 2, key=b"last")
+    commit(kafka, "gaps-reader", "gaps", {0: 10})
+    wait_until(lambda: min(record.offset() for record in records(kafka, "gaps")) == 50, 60, "that the cleaner has cleaned")
+    with Daemon("--kafka", kafka.bootstrap) as daemon:
+        daemon.page_when(lambda page: clock.fits(age_of(page, "gaps-reader", "gaps"), 5000))
+
+
+def test_time_lag_by_the_brokers_clock(kafka):
+    """The topic's timestamps are the broker's, whatever the producer says."""
+    clock = Clock()
+    kafka.create_topic("appended", 1, message_timestamp_type="LogAppendTime")
+    produce_at(kafka, "appended", [clock.begun - 5000] * 3)
+    commit(kafka, "appended-reader", "appended", {0: 1})
+    with Daemon("--kafka", kafka.bootstrap) as daemon:
+        daemon.page_when(lambda page: clock.fits(age_of(page, "appended-reader", "appended"), 0))
+
+
+def test_time_lag_where_timestamps_tell_nothing(kafka):
+    """A producer's clock is ahead, and another gives its message no timestamp: what was seen when bounds the age."""
+    kafka.create_topic("ahead", 1)
+    kafka.create_topic("timeless", 1)
+    for topic in ("ahead", "timeless"):
+        commit(kafka, f"{topic}-reader", topic, {0: 0})
+    with Daemon("--kafka", kafka.bootstrap) as daemon:
+        daemon.page_when(lambda page: all(age_of(page, f"{topic}-reader", topic) == 0 for topic in ("ahead", "timeless")))
+        clock = Clock()
+        produce_at(kafka, "ahead", [clock.begun + 1000])
+        kafka_wire.produce(kafka.bootstrap, b"timeless", timestamp=-1)
+        for topic in ("ahead", "timeless"):
+            page = daemon.page_when(lambda page, topic=topic: (age_of(page, f"{topic}-reader", topic) or 0) >= 2)
+            assert clock.fits(age_of(page, f"{topic}-reader", topic), 0)
+
+
+def test_time_lag_within_a_transaction(kafka):
+    """A group has read a part of a transaction that is still open: what comes next is what it waits for."""
+    kafka.create_topic("within", 1)
+    clock = Clock()
+    with transaction(kafka, "within", {0: 5}, "within-open"):
+        commit(kafka, "within-reader", "within", {0: 2})
+        time.sleep(1)
+        with Daemon("--kafka", kafka.bootstrap) as daemon:
+            page = daemon.page_when(are_known("within-reader", topic="within"))
+            assert 1 <= age_of(page, "within-reader", "within") <= time.time() - clock.begun + 1
+
+
+def test_the_share_of_messages_without_a_key(kafka):
+    """Of one topic every message has a key, of another every second one."""
+    for topic in ("keyed", "half-keyed"):
+        kafka.create_topic(topic, 1)
+        for number in range(20):
+            produce(kafka, topic, {0: 1}, key=b"k" if topic == "keyed" or number % 2 == 0 else None)
+        commit(kafka, f"{topic}-reader", topic, {0: 0})
+    with Daemon("--kafka", kafka.bootstrap) as daemon:
+
+        def ratio(page, topic):
+            return float(page.get_text("kafka_topic_unkeyed_ratio", cluster="default", topic=topic))
+
+        page = daemon.page_when(lambda page: len(page.family("kafka_topic_unkeyed_ratio")) >= 2)
+        assert ratio(page, "keyed") == 0
+        assert 0 < ratio(page, "half-keyed") < 1
 
 
 def test_retention_and_cleanup_are_the_topics_own(kafka):
@@ -91,12 +192,7 @@ def test_a_trailing_marker_is_nothing_unread(kafka):
     commit(kafka, "marked-undone", "marked", {0: 4})
     time.sleep(2)
 
-    def age(page, group):
-        where = {"cluster": "default", "consumergroup": group, "topic": "marked", "partition": "0"}
-        text = page.get_text("kafka_consumergroup_lag_seconds", **where)
-        return None if text is None else float(text)
-
     with Daemon("--kafka", kafka.bootstrap) as daemon:
-        page = daemon.page_when(lambda page: age(page, "marked-undone") is not None)
-        assert age(page, "marked-undone") >= 2
-        assert age(page, "marked-done") == 0
+        page = daemon.page_when(are_known("marked-undone", "marked-done", topic="marked"))
+        assert age_of(page, "marked-undone", "marked") >= 2
+        assert age_of(page, "marked-done", "marked") == 0

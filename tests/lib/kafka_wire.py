@@ -1,15 +1,15 @@
 """A few requests of Kafka's protocol written by hand, for what the clients can't or won't send: names that are no
 UTF-8, commits without a consumer, deleting records.
 
-Only versions of before flexible encoding (KIP-482) are used, so a request is big-endian integers, strings with
-an int16 length and arrays with an int32 count. Names are bytes. https://kafka.apache.org/protocol
+Where there are versions of before flexible encoding (KIP-482) they are used, so a request is big-endian integers,
+strings with an int16 length and arrays with an int32 count. Names are bytes. https://kafka.apache.org/protocol
 """
 
 import socket
 import struct
 import time
 
-OFFSET_COMMIT, FIND_COORDINATOR, DELETE_RECORDS = 8, 10, 21
+PRODUCE, OFFSET_COMMIT, FIND_COORDINATOR, DELETE_RECORDS, CONSUMER_GROUP_HEARTBEAT = 0, 8, 10, 21, 68
 
 # Errors that pass: the coordinator is loading, not there yet, or somewhere else; so are the topic and its leader.
 _TRANSIENT = {3, 5, 6, 14, 15, 16}
@@ -106,5 +106,37 @@ def delete_records(addresses, topic, before):
         start = 4 + 4 + 2 + len(topic) + 4
         codes = [struct.unpack_from(">iqh", answer, start + 14 * index)[2] for index in range(len(before))]
         return next((code for code in codes if code != 0), 0)
+
+    _retried(attempt)
+
+
+def _crc32c(data):
+    """Castagnoli's, as batches of records have it."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def _batch(timestamp):
+    """A batch with one record, without a key, of the value "x"; https://kafka.apache.org/documentation/#recordbatch"""
+    record = b"\0\0\0\x01\x02x\0"  # attributes, two deltas, no key, one byte of value, no headers
+    record = bytes([2 * len(record)]) + record
+    checked = struct.pack(">hiqqqhii", 0, 0, timestamp, timestamp, -1, -1, -1, 1) + record
+    rest = struct.pack(">iBI", -1, 2, _crc32c(checked)) + checked
+    return struct.pack(">qi", 0, len(rest)) + rest
+
+
+def produce(addresses, topic, timestamp):
+    """Writes one record with any timestamp (milliseconds) to partition 0. On a cluster of one node."""
+    batch = _batch(timestamp)
+    body = struct.pack(">hhii", -1, -1, 10_000, 1) + _string(topic) + struct.pack(">iii", 1, 0, len(batch)) + batch
+
+    def attempt():
+        """produce"""
+        answer = _request(addresses.split(",")[0], PRODUCE, 3, body)
+        return struct.unpack_from(">h", answer, 4 + 2 + len(topic) + 4 + 4)[0]
 
     _retried(attempt)
