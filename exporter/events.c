@@ -86,6 +86,20 @@ void events_make_room(struct event_memory *memory, uint32_t subscription)
             memory->events[i].subscription++;
 }
 
+void events_forget(struct event_memory *memory, uint32_t subscription)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < memory->count; i++) {
+        struct event event = memory->events[i];
+        if (event.subscription == (int64_t)subscription)
+            continue;
+        event.subscription -= event.subscription > (int64_t)subscription;
+        memory->events[kept++] = event;
+    }
+    memory->changed = memory->changed || kept < memory->count;
+    memory->count = kept;
+}
+
 void events_free(struct event_memory *memory)
 {
     event_list_release(&memory->published);

@@ -70,6 +70,9 @@ void events_restore(struct event_memory *memory, const struct event *event);
 /* A subscription was inserted at that index of the group's. */
 void events_make_room(struct event_memory *memory, uint32_t subscription);
 
+/* The group's subscription at that index was forgotten, and so is what happened to it. */
+void events_forget(struct event_memory *memory, uint32_t subscription);
+
 void events_free(struct event_memory *memory);
 
 /* --- published ------------------------------------------------------------------------------------------ */

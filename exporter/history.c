@@ -17,19 +17,23 @@ struct history *history_new(void)
     return history;
 }
 
-static void free_topic(struct topic_memory *topic)
+void topic_memory_free(struct topic_memory *topic)
 {
     free(topic->name);
     free(topic->partitions);
 }
 
-static void free_group(struct group_memory *group)
+void subscription_memory_free(struct subscription_memory *subscription)
 {
-    for (uint32_t i = 0; i < group->subscription_count; i++) {
-        free(group->subscriptions[i].topic);
-        free(group->subscriptions[i].positions);
-        chart_release(&group->subscriptions[i].chart);
-    }
+    free(subscription->topic);
+    free(subscription->positions);
+    chart_release(&subscription->chart);
+}
+
+void group_memory_free(struct group_memory *group)
+{
+    for (uint32_t i = 0; i < group->subscription_count; i++)
+        subscription_memory_free(&group->subscriptions[i]);
     events_free(&group->events);
     free(group->subscriptions);
     free(group->name);
@@ -41,9 +45,9 @@ void history_free(struct history **history)
     if (h == NULL)
         return;
     for (uint32_t i = 0; i < h->topic_count; i++)
-        free_topic(&h->topics[i]);
+        topic_memory_free(&h->topics[i]);
     for (uint32_t i = 0; i < h->group_count; i++)
-        free_group(&h->groups[i]);
+        group_memory_free(&h->groups[i]);
     free(h->topics);
     free(h->groups);
     free(h->topic_at);
@@ -79,14 +83,6 @@ static void open_gap(void *array, uint32_t at, uint32_t *count, size_t size)
     memmove(place + size, place, (*count - at) * size);
     memset(place, 0, size);
     ++*count;
-}
-
-/* Closes the gap that a freed element leaves. */
-static void close_gap(void *array, uint32_t at, uint32_t *count, size_t size)
-{
-    char *place = (char *)array + at * size;
-    --*count;
-    memmove(place, place + size, (*count - at) * size);
 }
 
 /* --- topics -------------------------------------------------------------------------------------------- */
@@ -158,14 +154,8 @@ static void observe_topics(struct history *history, const struct snapshot *snaps
         const struct snap_topic *seen = &snapshot->topics[i];
         int order = -1;
         while (at < history->topic_count &&
-               (order = str_compare(name_of_topic(&history->topics[at]), seen->name)) < 0) {
-            if (history->time - history->topics[at].seen <= FORGET_AFTER_MS) {
-                at++;
-                continue;
-            }
-            free_topic(&history->topics[at]);
-            close_gap(history->topics, at, &history->topic_count, sizeof *history->topics);
-        }
+               (order = str_compare(name_of_topic(&history->topics[at]), seen->name)) < 0)
+            at++;
         struct topic_memory *topic =
             at < history->topic_count && order == 0 ? &history->topics[at] : insert_topic(history, at, seen);
         history->topic_at[i] = at;
@@ -437,14 +427,8 @@ static void observe_groups(struct history *history, const struct snapshot *snaps
         const struct snap_group *seen = &snapshot->groups[i];
         int order = -1;
         while (at < history->group_count &&
-               (order = str_compare(name_of_group(&history->groups[at]), seen->name)) < 0) {
-            if (history->time - history->groups[at].seen <= FORGET_AFTER_MS) {
-                at++;
-                continue;
-            }
-            free_group(&history->groups[at]);
-            close_gap(history->groups, at, &history->group_count, sizeof *history->groups);
-        }
+               (order = str_compare(name_of_group(&history->groups[at]), seen->name)) < 0)
+            at++;
         struct group_memory *group =
             at < history->group_count && order == 0 ? &history->groups[at] : insert_group(history, at, seen);
         history->group_at[i] = at;
@@ -484,6 +468,7 @@ static void note_gap(struct history *history)
 
 void history_observe(struct history *history, const struct snapshot *snapshot)
 {
+    history_forget(history);
     if (history->began == UNKNOWN)
         history->began = snapshot->time;
     history->before = history->time == UNKNOWN ? snapshot->time : history->time;

@@ -168,6 +168,16 @@ bool history_gap(const struct history *history, int64_t elapsed);
 /* Whether it is so much that what was known before says nothing about now. */
 bool history_away(const struct history *history, int64_t elapsed);
 
+void topic_memory_free(struct topic_memory *topic);
+void subscription_memory_free(struct subscription_memory *subscription);
+void group_memory_free(struct group_memory *group);
+
+/* --- history_forget.c ---------------------------------------------------------------------------------- */
+
+/* Forgets what the snapshots up to now have told nothing of for too long, or too much of which is there.
+ * Before the next snapshot is taken in. */
+void history_forget(struct history *history);
+
 /* --- history_partition.c ------------------------------------------------------------------------------- */
 
 /* Takes in a partition's offsets. */
