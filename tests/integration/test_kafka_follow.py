@@ -8,6 +8,7 @@ import struct
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+import kafka_wire
 from daemon import Daemon, run
 from kafka_broker import Running
 from kafka_traffic import QUIET, commit, members, produce, transaction
@@ -314,8 +315,39 @@ def test_new_protocol_groups_are_known_in_full(kafka, name):
         assert rebalances(daemon, group) >= begun + 2
 
 
-def rebalances(daemon, group):
-    return daemon.page().get_int("kafka_consumergroup_rebalances_total", cluster="default", consumergroup=group)
+@new_protocol
+def test_rebalances_of_the_new_protocol_between_two_polls_are_all_counted(kafka, name):
+    """Members come and go while the daemon looks only every few seconds; the broker tells each the group's epoch,
+    which every rebalance raises by 1. One is static, and the timeout is the longest that any declares."""
+    topic, group = f"{name}orders", f"{name}billing"
+    kafka.create_topic(topic, 4)
+
+    def member(**declared):
+        return kafka_wire.Member(kafka.bootstrap, group.encode(), [topic.encode()], **declared)
+
+    survivor = member(instance=b"fixed", rebalance_timeout_ms=90_000)
+    survivor.join()
+    with Daemon("--kafka", kafka.bootstrap, poll_interval="5s") as daemon:
+        wait_following(daemon)
+        wait_for_poll(daemon)
+        first, begun = rebalances(daemon, group), kafka_wire.group_epoch(kafka.bootstrap, group.encode())
+        assert group_values(daemon, group).items() >= (DECLARED | {"members": 1}).items()
+        for _ in range(3):
+            other = member()
+            other.join()
+            other.leave()
+        last = member()
+        last.join()
+        raised = kafka_wire.group_epoch(kafka.bootstrap, group.encode()) - begun
+        assert rebalances(daemon, group) == first, "all of that has to happen between two polls"
+        assert raised >= 7
+        wait_for_poll(daemon)
+        assert rebalances(daemon, group) == first + raised
+        assert group_values(daemon, group).items() >= (DECLARED | {"members": 2}).items()
+        last.leave()
+
+
+DECLARED = {"static_members": 1, "session_timeout_seconds": None, "rebalance_timeout_seconds": 90}
 
 
 @pytest.mark.once

@@ -9,7 +9,8 @@ import socket
 import struct
 import time
 
-PRODUCE, OFFSET_COMMIT, FIND_COORDINATOR, DELETE_RECORDS, CONSUMER_GROUP_HEARTBEAT = 0, 8, 10, 21, 68
+PRODUCE, OFFSET_COMMIT, FIND_COORDINATOR, DELETE_RECORDS = 0, 8, 10, 21
+CONSUMER_GROUP_HEARTBEAT, CONSUMER_GROUP_DESCRIBE = 68, 69
 
 # Errors that pass: the coordinator is loading, not there yet, or somewhere else; so are the topic and its leader.
 _TRANSIENT = {3, 5, 6, 14, 15, 16}
@@ -140,3 +141,60 @@ def produce(addresses, topic, timestamp):
         return struct.unpack_from(">h", answer, 4 + 2 + len(topic) + 4 + 4)[0]
 
     _retried(attempt)
+
+
+def _compact(name):
+    """A string as flexible versions have it; None for null."""
+    return b"\0" if name is None else _varint(len(name) + 1) + name
+
+
+def _varint(value):
+    """Unsigned, seven bits a byte."""
+    return bytes([value]) if value < 128 else bytes([value & 0x7F | 0x80]) + _varint(value >> 7)
+
+
+def group_epoch(addresses, group):
+    """Of a group of the new protocol (KIP-848), as the broker says."""
+    body = b"\0" + _varint(2) + _compact(group) + b"\0\0"
+    answer = _request(_coordinator(addresses, group), CONSUMER_GROUP_DESCRIBE, 0, body)
+    code, at = struct.unpack_from(">h", answer, 6)[0], 9  # before: tags, throttling, one group; then no message
+    if code != 0:
+        raise KafkaError(code, "describe a group")
+    for _ in ("its name", "its state"):
+        at += answer[at]
+    return struct.unpack_from(">i", answer, at)[0]
+
+
+class Member:
+    """A member of a group of the new protocol (KIP-848) that only says that it is there."""
+
+    JOIN, LEAVE, LEAVE_FOR_A_WHILE = 0, -1, -2
+
+    def __init__(self, addresses, group, topics, instance=None, rebalance_timeout_ms=60_000):
+        self.addresses, self.group, self.topics, self.instance = addresses, group, topics, instance
+        self.rebalance_timeout_ms = rebalance_timeout_ms
+        self.id = b""
+
+    def join(self):
+        self._heartbeat(self.JOIN)
+
+    def leave(self):
+        """A static member (KIP-345) that leaves for a while keeps what it was assigned."""
+        self._heartbeat(self.LEAVE_FOR_A_WHILE if self.instance else self.LEAVE)
+
+    def _heartbeat(self, epoch):
+        topics = _varint(len(self.topics) + 1) + b"".join(map(_compact, self.topics)) if epoch == self.JOIN else b"\0"
+        body = b"\0" + _compact(self.group) + _compact(self.id) + struct.pack(">i", epoch) + _compact(self.instance)
+        body += _compact(None) + struct.pack(">i", self.rebalance_timeout_ms) + topics + _compact(None)
+        body += (b"\x01" if epoch == self.JOIN else b"\0") + b"\0"
+        coordinator = _coordinator(self.addresses, self.group)
+
+        def attempt():
+            """heartbeat"""
+            answer = _request(coordinator, CONSUMER_GROUP_HEARTBEAT, 0, body)
+            (code,) = struct.unpack_from(">h", answer, 5)
+            if code == 0:  # no message; then the member's id
+                self.id = answer[9 : 9 + answer[8] - 1]
+            return code
+
+        _retried(attempt)
