@@ -11,6 +11,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 import kafka_wire
 from daemon import Daemon, run
 from kafka_broker import Running
+from kafka_schema import coordinator_schemas, record, versions_of
 from kafka_traffic import QUIET, commit, members, produce, transaction
 from processes import wait_until
 
@@ -265,6 +266,51 @@ def test_records_that_nobody_understands_are_counted_and_skipped(own_kafka, name
         assert page_commits(daemon, {"consumergroup": group, "topic": topic}) == {"0": 4}
         write_record(kafka, partition, commit_key(group, topic, 0), commit_value(8))
         wait_until(lambda: page_commits(daemon, {"consumergroup": group, "topic": topic}) == {"0": 8}, 20, "the commit")
+
+
+@pytest.mark.since(4, 0)
+def test_every_version_of_every_record_is_understood(own_kafka, name):
+    """Records of every version, encoded by the broker's own schemas: once with all that may be null, once without. Of
+    a group that commits and of its members the page says what they say; what is of share and streams groups and the
+    like is known to be of no use."""
+    kafka = own_kafka()
+    schemas = coordinator_schemas(kafka.kafka)
+    topic, group = f"{name}orders", f"{name}billing"
+    kafka.create_topic(topic, 1)
+    produce(kafka, topic, {0: 100})
+    commit(kafka, group, topic, {0: 1})
+    named = {"group": group.encode(), "GroupId": group.encode(), "groupId": group.encode()}
+    place = {**named, "topic": topic.encode(), "partition": 0}
+    with Daemon("--kafka", kafka.bootstrap) as daemon:
+        wait_following(daemon)
+
+        def write(kind, version, key, value, nulls):
+            write_record(kafka, partition_of(kafka, group), *record(schemas[kind], version, key, value, nulls))
+
+        def shows(**expected):
+            wait_until(lambda: group_values(daemon, group).items() >= expected.items(), 20, f"{expected}")
+
+        offset = 1
+        for kind, version, nulls in all_versions(schemas, "LegacyOffsetCommit", "OffsetCommit"):
+            offset += 1
+            write(kind, version, place, {"offset": offset}, nulls)
+            wait_until(lambda: page_commits(daemon, {"consumergroup": group, "topic": topic}) == {"0": offset}, 20, f"{kind} {version}")
+        for kind, version, nulls in all_versions(schemas, "GroupMetadata"):
+            offset += 1
+            member = {"sessionTimeout": 1000 * offset, "rebalanceTimeout": 2000 * offset, "assignment": b""}
+            write(kind, version, place, {"protocolType": b"consumer", "generation": offset, "members": [member]}, nulls)
+            shows(session_timeout_seconds=offset, rebalance_timeout_seconds=2 * offset if version >= 1 else None)
+        for kind in sorted(set(schemas) - {"LegacyOffsetCommit", "OffsetCommit", "GroupMetadata"}):
+            for _, version, nulls in all_versions(schemas, kind):
+                write(kind, version, {**place, "MemberId": b"member"}, {"RebalanceTimeoutMs": 3000}, nulls)
+        shows(members=1, rebalance_timeout_seconds=3, static_members=0)
+        assert anomalies(daemon, "unknown_record") == 0
+        write_record(kafka, partition_of(kafka, group), struct.pack(">h", 1 + max(key["apiKey"] for key, _ in schemas.values())), b"?")
+        wait_until(lambda: anomalies(daemon, "unknown_record") == 1, 20, "that a later kind is counted")
+
+
+def all_versions(schemas, *kinds):
+    return [(kind, version, nulls) for kind in kinds for version in versions_of(schemas[kind][1]) for nulls in (False, True)]
 
 
 def test_what_the_topic_says_and_the_coordinator_denies_is_found_and_repaired(own_kafka, name):

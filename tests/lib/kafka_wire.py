@@ -145,17 +145,17 @@ def produce(addresses, topic, timestamp):
 
 def _compact(name):
     """A string as flexible versions have it; None for null."""
-    return b"\0" if name is None else _varint(len(name) + 1) + name
+    return b"\0" if name is None else varint(len(name) + 1) + name
 
 
-def _varint(value):
+def varint(value):
     """Unsigned, seven bits a byte."""
-    return bytes([value]) if value < 128 else bytes([value & 0x7F | 0x80]) + _varint(value >> 7)
+    return bytes([value]) if value < 128 else bytes([value & 0x7F | 0x80]) + varint(value >> 7)
 
 
 def group_epoch(addresses, group):
     """Of a group of the new protocol (KIP-848), as the broker says."""
-    body = b"\0" + _varint(2) + _compact(group) + b"\0\0"
+    body = b"\0" + varint(2) + _compact(group) + b"\0\0"
     answer = _request(_coordinator(addresses, group), CONSUMER_GROUP_DESCRIBE, 0, body)
     code, at = struct.unpack_from(">h", answer, 6)[0], 9  # before: tags, throttling, one group; then no message
     if code != 0:
@@ -183,7 +183,7 @@ class Member:
         self._heartbeat(self.LEAVE_FOR_A_WHILE if self.instance else self.LEAVE)
 
     def _heartbeat(self, epoch):
-        topics = _varint(len(self.topics) + 1) + b"".join(map(_compact, self.topics)) if epoch == self.JOIN else b"\0"
+        topics = varint(len(self.topics) + 1) + b"".join(map(_compact, self.topics)) if epoch == self.JOIN else b"\0"
         body = b"\0" + _compact(self.group) + _compact(self.id) + struct.pack(">i", epoch) + _compact(self.instance)
         body += _compact(None) + struct.pack(">i", self.rebalance_timeout_ms) + topics + _compact(None)
         body += (b"\x01" if epoch == self.JOIN else b"\0") + b"\0"
