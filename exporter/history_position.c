@@ -94,9 +94,9 @@ static int64_t time_lag(const struct position_memory *memory, const struct surro
         is_dated(position) ? position->next_ts : partition_written(around->partition, around->seen, next);
     if (written == UNKNOWN)
         return UNKNOWN;
-    /* A producer's clock may be wrong; but what is there was not written later than it was seen. */
-    int64_t seen = partition_seen(around->partition, next);
-    if (seen != UNKNOWN && written > seen)
+    /* A producer's clock may be ahead; but what is there was written before it was seen. */
+    int64_t seen = written > now ? partition_seen(around->partition, next) : UNKNOWN;
+    if (seen != UNKNOWN)
         written = seen;
     return now > written ? now - written : 0;
 }

@@ -35,10 +35,11 @@ struct poller {
     struct state_file *state;  /* where it is kept; NULL: nowhere */
     struct recorder *recorder; /* NULL: none */
     struct source_status status;
-    bool partial;      /* the last poll left something out */
-    bool shown;        /* something of the source is published */
-    unsigned failures; /* polls that failed in a row */
-    unsigned seed;     /* of the pauses' jitter */
+    bool partial;            /* the last poll left something out */
+    bool shown;              /* something of the source is published */
+    unsigned failures;       /* polls that failed in a row */
+    enum error_code failure; /* the kind of the last one */
+    unsigned seed;           /* of the pauses' jitter */
 
     pthread_t thread;
     bool joinable;
@@ -322,13 +323,15 @@ static bool outdated(const struct poller *poller)
     return poller->shown && clock_wall_ms() - poller->status.last_success > keep;
 }
 
+/* Why the source is down is said when it begins, and when it is for another kind of reason. */
 static void publish_failure(struct poller *poller, const struct error *error)
 {
-    if (poller->status.up || !poller->status.polled)
+    if (poller->status.up || !poller->status.polled || poller->failure != error->code)
         log_event(LOG_LEVEL_ERROR, "source is down",
                   LOG_FIELDS(log_text("cluster", poller->name), log_text("reason", error_text(error))));
     poller->status.up = false;
     poller->status.polled = true;
+    poller->failure = error->code;
     if (poller->failures < MOST_DOUBLINGS)
         poller->failures++;
     bool forget = outdated(poller);

@@ -269,7 +269,8 @@ void kafka_client_error(struct kafka_client *client, rd_kafka_resp_err_t code, s
 {
     rd_kafka_poll(client->handle, 0); /* brings the complaints */
     if (kafka_is_silence(code) && client->complaint != NULL)
-        error_set(error, error_code_of(code), "%s (%s)", rd_kafka_err2str(code), client->complaint);
+        error_set(error, error_code_of(client->complaint_code), "%s (%s)", rd_kafka_err2str(code),
+                  client->complaint);
     else
         error_set(error, error_code_of(code), "%s", rd_kafka_err2str(code));
 }

@@ -28,8 +28,8 @@ def lag_is(lag):
 class Watch:
     """Reads the page all the time; holds every value of lag that was ever shown (None: no series)."""
 
-    def __init__(self, daemon):
-        self.daemon, self.lags, self.slowest = daemon, set(), 0.0
+    def __init__(self, daemon, **where):
+        self.daemon, self.where, self.lags, self.slowest = daemon, {**WHERE, **where}, set(), 0.0
         self.ended, self.failure = threading.Event(), None
         self.thread = threading.Thread(target=self._run)
 
@@ -49,7 +49,7 @@ class Watch:
                 start = time.monotonic()
                 page = self.daemon.page()
                 self.slowest = max(self.slowest, time.monotonic() - start)
-                self.lags.add(page.get_int("kafka_consumergroup_lag", **WHERE))
+                self.lags.add(page.get_int("kafka_consumergroup_lag", **self.where))
         except Exception as failure:
             self.failure = failure
 
@@ -143,6 +143,28 @@ def test_a_topic_that_is_deleted_and_made_again(kafka):
             commit(kafka, "billing", "orders", {0: 2})
             daemon.page_when(lag_is(2))
         assert watch.lags <= {7, None, 2}, "between the two topics there is no lag to be known"
+
+
+def test_a_topic_that_is_deleted_while_it_is_asked_about(kafka):
+    """Polls follow each other without a pause, while a topic is made, written to, read from and deleted, again and
+    again: another topic's lag is always right, this one's never more than was written and not read."""
+    kafka.create_topic("lasting", 1)
+    produce(kafka, "lasting", {0: 10})
+    commit(kafka, "fleeting", "lasting", {0: 3})
+    with Daemon("--kafka", kafka.bootstrap, poll_interval="100ms") as daemon:
+        lasting = {"topic": "lasting", "consumergroup": "fleeting"}
+        daemon.page_when(lambda page: page.get_int("kafka_consumergroup_lag", **WHERE | lasting) == 7)
+        with Watch(daemon, **lasting) as one, Watch(daemon, topic="fleeting", consumergroup="fleeting") as other:
+            for _ in range(10):
+                kafka.create_topic("fleeting", 3)
+                produce(kafka, "fleeting", {0: 5, 1: 5, 2: 5})
+                commit(kafka, "fleeting", "fleeting", {0: 2, 1: 2, 2: 2})
+                kafka.delete_topic("fleeting")
+        assert one.lags <= {7, None} and 7 in one.lags
+        assert other.lags <= {None, 0, 1, 2, 3}
+        gone = lambda page: all(labels["topic"] != "fleeting" for labels, _ in page.family("kafka_topic_partitions"))  # noqa: E731
+        page = daemon.page_when(gone)
+        assert source_is(1)(page) and page.get_int("kafka_consumergroup_lag", **WHERE | lasting) == 7
 
 
 def resident_kb(daemon):

@@ -13,7 +13,7 @@ import processes
 from conftest import kafka_jars
 from daemon import Daemon
 from kafka_broker import Cluster
-from kafka_security import LISTENERS, USERS, Certificates, add_scram_user, grant_all, restore, revoke
+from kafka_security import LISTENERS, USERS, Certificates, add_scram_user, allow, grant_all, restore, revoke
 from kafka_traffic import commit, produce
 
 WHERE = {"cluster": "secure", "consumergroup": "billing", "topic": "orders", "partition": "0"}
@@ -316,6 +316,53 @@ def test_permissions_that_are_revoked_while_it_runs(secure, certificates, tmp_pa
         daemon.page_when(lambda page: page.family("kafka_consumergroup_lag") == [])
         restore(secure, "watcher")
         daemon.page_when(lag_is(7))
+
+
+def test_a_password_that_is_changed_while_it_runs(secure, certificates, tmp_path):
+    """The broker comes back with another password for the user, and then with the one that is configured."""
+    address, found = secure.nodes[0].address_of("PASSWORD"), properties(certificates, "PASSWORD")
+    written = secure.nodes[0].properties.read_text()
+
+    def restart(text):
+        secure.nodes[0].kill()
+        secure.nodes[0].properties.write_text(text)
+        secure.start()
+
+    with Daemon("--config", configuration(tmp_path, address, found)) as daemon:
+        daemon.page_when(lag_is(7))
+        restart(written.replace('user_watcher="tide"', 'user_watcher="ebb"'))
+        try:
+            page = daemon.page_when(
+                lambda page: page.get_int("tidemark_source_up", cluster="secure") == 0
+                and "Authentication failed" in daemon.logged(),
+                timeout=60,
+            )
+            assert lag_is(7)(page), "the last page is kept while the source is down"
+            assert page.get_int("tidemark_poll_errors_total", cluster="secure", stage="metadata") > 0
+            assert "tide\"" not in daemon.logged()
+        finally:
+            restart(written)
+        daemon.page_when(lambda page: page.get_int("tidemark_source_up", cluster="secure") == 1, timeout=60)
+
+
+def test_a_group_that_may_not_be_read(secure, certificates, tmp_path):
+    """It is listed, since the user may describe the cluster; all else about it is refused, and only about it."""
+    address, found = secure.nodes[0].address_of("PASSWORD"), properties(certificates, "PASSWORD", user="without-groups")
+    commit(secure, "locked", "orders", {0: 1})
+    allow(secure, "without-groups", "Describe", "--cluster")
+    allow(secure, "without-groups", "Describe", "--group", "billing")
+    try:
+        with Daemon("--config", configuration(tmp_path, address, found, offsets="admin")) as daemon:
+            page = daemon.page_when(
+                lambda page: lag_is(7)(page) and page.get_int("tidemark_poll_errors_total", cluster="secure", stage="groups") > 0
+            )
+            assert page.get_int("tidemark_source_up", cluster="secure") == 1
+            assert page.get_text("kafka_consumergroup_lag", **WHERE | {"consumergroup": "locked"}) is None
+            assert page.get_text("kafka_consumergroup_members", cluster="secure", consumergroup="locked") is None
+            assert "locked" in daemon.logged()
+    finally:
+        allow(secure, "without-groups", "Describe", "--cluster", again="--remove")
+        allow(secure, "without-groups", "Describe", "--group", "billing", again="--remove")
 
 
 def test_a_topic_that_is_insisted_on_and_may_not_be_read(secure, certificates, tmp_path):

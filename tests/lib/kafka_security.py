@@ -92,6 +92,11 @@ def grant_all(cluster):
         _acls(cluster, "--add", *principals, "--operation", *resource)
 
 
+def allow(cluster, user, operation, *resource, again="--add"):
+    """With again="--remove": no longer."""
+    _acls(cluster, again, "--allow-principal", f"User:{user}", "--operation", operation, *resource)
+
+
 def revoke(cluster, user):
     """Whatever it was granted."""
     _acls(cluster, "--add", "--deny-principal", f"User:{user}", "--operation", "All", "--topic", "*", "--group", "*")
