@@ -40,34 +40,45 @@ static void add_sample(struct page *page, int64_t value)
     line_add(&page->writer, value);
 }
 
-/* The values of a run of lines, collected so that they are written together. */
-struct run {
-    struct page *page;
-    struct numbered_value values[RUN];
-    size_t count;
-};
-
-static void end_run(struct run *run)
-{
-    if (run->count > 0 && !run->page->at.announced && run->page->writer.out != NULL)
-        page_announce(run->page);
-    line_add_run(&run->page->writer, run->values, run->count);
-    run->count = 0;
-}
-
-static inline void add_numbered_sample(struct run *run, int32_t number, int64_t value)
-{
-    if (value == UNKNOWN)
-        return;
-    run->values[run->count++] = (struct numbered_value){number, value};
-    if (run->count == RUN)
-        end_run(run);
-}
-
 /* Whether a run of lines may go on in this piece; if not, the next piece takes it up at page->at.line. */
 static bool piece_is_full(const struct page *page)
 {
     return page->writer.out != NULL && page->writer.out->length >= page->wanted;
+}
+
+/* Some of an item's lines, collected so that they are written together. */
+struct run {
+    uint32_t numbers[RUN]; /* of the partitions */
+    int64_t values[RUN];
+};
+
+/* Fills in `count` lines of the item, from its line `first` on. */
+typedef void collect_run(const struct source_view *source, size_t item, union measure measure, uint32_t first,
+                         uint32_t count, struct run *run);
+
+static bool any_known(const int64_t *values, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        if (values[i] != UNKNOWN)
+            return true;
+    return false;
+}
+
+/* Writes an item's lines, or as many as the piece takes. */
+static void add_runs(struct page *page, const struct source_view *source, size_t item, union measure measure,
+                     uint32_t lines, collect_run *collect)
+{
+    struct run run;
+    uint32_t line = page->at.line;
+    while (line < lines && !piece_is_full(page)) {
+        uint32_t count = lines - line < RUN ? lines - line : RUN;
+        collect(source, item, measure, line, count, &run);
+        if (!page->at.announced && page->writer.out != NULL && any_known(run.values, count))
+            page_announce(page);
+        line_add_run(&page->writer, run.numbers, run.values, count);
+        line += count;
+    }
+    page->at.line = line < lines ? line : 0;
 }
 
 /* --- one render function a level ----------------------------------------------------------------------- */
@@ -180,6 +191,18 @@ static void render_topic_info(struct page *page, union measure measure, const st
     add_sample(page, measure.topic_info(&subject));
 }
 
+static void collect_partitions(const struct source_view *source, size_t item, union measure measure,
+                               uint32_t first, uint32_t count, struct run *run)
+{
+    const struct snap_topic *topic = &source->snapshot->topics[item];
+    for (uint32_t i = 0; i < count; i++) {
+        const struct snap_partition *partition =
+            &source->snapshot->partitions[topic->first_partition + first + i];
+        run->numbers[i] = first + i;
+        run->values[i] = measure.partition(&(struct partition_subject){source->snapshot, partition});
+    }
+}
+
 static void render_partitions(struct page *page, union measure measure, const struct source_view *source,
                               size_t item)
 {
@@ -187,15 +210,7 @@ static void render_partitions(struct page *page, union measure measure, const st
     begin_source_series(page, source);
     line_label(&page->writer, "topic", topic->name);
     line_number_label(&page->writer, "partition");
-    struct run run = {.page = page, .count = 0};
-    uint32_t i = page->at.line;
-    for (; i < topic->partitions && !piece_is_full(page); i++) {
-        const struct snap_partition *partition = &source->snapshot->partitions[topic->first_partition + i];
-        struct partition_subject subject = {source->snapshot, partition};
-        add_numbered_sample(&run, partition->number, measure.partition(&subject));
-    }
-    end_run(&run);
-    page->at.line = i < topic->partitions ? i : 0;
+    add_runs(page, source, item, measure, topic->partitions, collect_partitions);
 }
 
 static void render_group(struct page *page, union measure measure, const struct source_view *source,
@@ -256,24 +271,41 @@ static void render_group_total(struct page *page, union measure measure, const s
     add_sample(page, value);
 }
 
-static void render_positions(struct page *page, union measure measure, const struct source_view *source,
-                             size_t item)
+/* The partitions of positions that follow each other. A group that has committed on all of them has one
+ * position for each, which spares reading what is in memory far apart. */
+static void number_positions(const struct snap_position *positions, const struct snap_topic *topic, bool all,
+                             uint32_t first, uint32_t count, uint32_t *numbers)
+{
+    uint32_t base = topic->first_partition;
+    if (all)
+        for (uint32_t i = 0; i < count; i++)
+            numbers[i] = first + i;
+    else
+        for (uint32_t i = 0; i < count; i++)
+            numbers[i] = positions[first + i].partition - base;
+}
+
+static void collect_positions(const struct source_view *source, size_t item, union measure measure,
+                              uint32_t first, uint32_t count, struct run *run)
 {
     const struct snapshot *snapshot = source->snapshot;
     const struct snap_subscription *subscription = &snapshot->subscriptions[item];
+    const struct snap_topic *topic = &snapshot->topics[subscription->topic];
+    const struct snap_position *positions = &snapshot->positions[subscription->first_position];
+    const struct position_findings *findings = &source->findings->positions[subscription->first_position];
+    bool all = subscription->positions == topic->partitions;
+    number_positions(positions, topic, all, first, count, run->numbers);
+    measure.position(&(struct position_subject){positions + first, findings + first, count}, run->values);
+}
+
+static void render_positions(struct page *page, union measure measure, const struct source_view *source,
+                             size_t item)
+{
+    const struct snap_subscription *subscription = &source->snapshot->subscriptions[item];
     begin_group_series(page, source, subscription->group);
-    line_label(&page->writer, "topic", snapshot->topics[subscription->topic].name);
+    line_label(&page->writer, "topic", source->snapshot->topics[subscription->topic].name);
     line_number_label(&page->writer, "partition");
-    struct run run = {.page = page, .count = 0};
-    uint32_t i = page->at.line;
-    for (; i < subscription->positions && !piece_is_full(page); i++) {
-        uint32_t p = subscription->first_position + i;
-        struct position_subject subject = {&snapshot->positions[p], &source->findings->positions[p]};
-        add_numbered_sample(&run, snapshot->partitions[subject.position->partition].number,
-                            measure.position(&subject));
-    }
-    end_run(&run);
-    page->at.line = i < subscription->positions ? i : 0;
+    add_runs(page, source, item, measure, subscription->positions, collect_positions);
 }
 
 static void render_where(struct page *page, union measure measure, const struct source_view *source,

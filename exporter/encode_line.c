@@ -1,13 +1,13 @@
 #include "exporter/encode_line.h"
 
 #include "exporter/base/utf8.h"
+#include "exporter/snapshot.h"
 
-#include <endian.h>
+#include <string.h>
 
 /* A million lines are written in a scrape of a large cluster, so many are written at once: room for all of
- * them is had first, and the prefix is copied in whole blocks, into room that is there and from memory that
- * is, beyond its end too. */
-enum { PREFIX_LIMIT = 1 << 20, BLOCK = 32, LONGEST_NUMBER = 32, LONGEST_TAIL = 2 * LONGEST_NUMBER };
+ * them is had first. */
+enum { PREFIX_LIMIT = 1 << 20, LONGEST_NUMBER = 32, LONGEST_TAIL = 2 * LONGEST_NUMBER };
 
 struct line_writer line_writer_make(void)
 {
@@ -27,22 +27,21 @@ void line_begin(struct line_writer *writer, const char *name)
     buf_add_text(&writer->prefix, name);
 }
 
-static bool needs_escape(struct str value)
+/* Whether the value is shown as it is: most are. */
+static bool is_plain(struct str value)
 {
-    for (size_t i = 0; i < value.length; i++)
-        if (value.bytes[i] == '\\' || value.bytes[i] == '"' || value.bytes[i] == '\n')
-            return true;
-    return false;
+    for (size_t i = 0; i < value.length; i++) {
+        unsigned char c = (unsigned char)value.bytes[i];
+        if (c < ' ' || c > '~' || c == '\\' || c == '"')
+            return false;
+    }
+    return true;
 }
 
 /* Label values are shown as UTF-8 first; then backslash, quote and newline are escaped, as the format wants.
  */
 static void add_escaped(struct buf *buf, struct str value)
 {
-    if (utf8_plain_prefix(value) == value.length && !needs_escape(value)) {
-        buf_add_str(buf, value);
-        return;
-    }
     struct buf shown = buf_make(PREFIX_LIMIT);
     utf8_add_shown(&shown, value);
     for (size_t i = 0; i < shown.length; i++) {
@@ -59,22 +58,25 @@ static void add_escaped(struct buf *buf, struct str value)
 }
 
 /* Starts a label's value. Between labels the prefix ends as a line without further labels does, with "}". */
-static void begin_label(struct buf *prefix, const char *name)
+void line_number_label(struct line_writer *writer, const char *name)
 {
-    bool first = prefix->length == 0 || prefix->bytes[prefix->length - 1] != '}';
-    if (first)
-        buf_add_char(prefix, '{');
-    else
+    struct buf *prefix = &writer->prefix;
+    if (prefix->length > 0 && prefix->bytes[prefix->length - 1] == '}')
         prefix->bytes[prefix->length - 1] = ',';
+    else
+        buf_add_char(prefix, '{');
     buf_add_text(prefix, name);
-    buf_add_text(prefix, "=\"");
+    buf_add(prefix, "=\"", 2);
 }
 
 void line_label(struct line_writer *writer, const char *name, struct str value)
 {
-    begin_label(&writer->prefix, name);
-    add_escaped(&writer->prefix, value);
-    buf_add_text(&writer->prefix, "\"}");
+    line_number_label(writer, name);
+    if (is_plain(value))
+        buf_add_str(&writer->prefix, value);
+    else
+        add_escaped(&writer->prefix, value);
+    buf_add(&writer->prefix, "\"}", 2);
 }
 
 void line_shorten(struct line_writer *writer, size_t length)
@@ -83,69 +85,88 @@ void line_shorten(struct line_writer *writer, size_t length)
     writer->prefix.bytes[length - 1] = '}'; /* a further label has put a comma there */
 }
 
-void line_number_label(struct line_writer *writer, const char *name)
-{
-    begin_label(&writer->prefix, name);
-}
-
 /* --- numbers ------------------------------------------------------------------------------------------- */
 
-/* The decimal digits of a number below 10^8, one a byte and the first in the lowest: all of them at once, by
- * halving the number of digits that a lane of the word holds from 4 to 2 to 1. The factors are 1/100 and 1/10
- * in fixed point, exact for what a lane can hold. */
-static inline uint64_t eight_digits(uint64_t number)
+/* Numbers are written three digits at a time, from a table: less work than to divide for each of them. */
+struct three {
+    char digits[3];
+    uint8_t decimals; /* length of "." and the digits up to the last that isn't 0; 0 where all are 0 */
+};
+
+#define THREE(h, t, o)                                                                                       \
+    {                                                                                                        \
+        {'0' + (h), '0' + (t), '0' + (o)}, (o) > 0 ? 4 : (t) > 0 ? 3 : (h) > 0 ? 2 : 0                       \
+    }
+#define TEN(h, t)                                                                                            \
+    THREE(h, t, 0), THREE(h, t, 1), THREE(h, t, 2), THREE(h, t, 3), THREE(h, t, 4), THREE(h, t, 5),          \
+        THREE(h, t, 6), THREE(h, t, 7), THREE(h, t, 8), THREE(h, t, 9)
+#define HUNDRED(h)                                                                                           \
+    TEN(h, 0), TEN(h, 1), TEN(h, 2), TEN(h, 3), TEN(h, 4), TEN(h, 5), TEN(h, 6), TEN(h, 7), TEN(h, 8),       \
+        TEN(h, 9)
+static const struct three threes[] = {HUNDRED(0), HUNDRED(1), HUNDRED(2), HUNDRED(3), HUNDRED(4),
+                                      HUNDRED(5), HUNDRED(6), HUNDRED(7), HUNDRED(8), HUNDRED(9)};
+#undef THREE
+#undef TEN
+#undef HUNDRED
+
+/* What follows writes, and claims, what a number needs, and may spoil a byte or two after it; `at` has room.
+ * All return the end. */
+
+/* The three digits of a number below 1000. */
+static inline char *put_three(char *at, uint64_t number)
 {
-    uint64_t fours = number / 10000 | number % 10000 << 32;
-    uint64_t hundreds = fours * 10486 >> 20 & 0x0000007f0000007f;
-    uint64_t twos = hundreds | (fours - 100 * hundreds) << 16;
-    uint64_t tens = twos * 103 >> 10 & 0x000f000f000f000f;
-    return tens | (twos - 10 * tens) << 8;
+    memcpy(at, &threes[number], sizeof *threes);
+    return at + 3;
 }
 
-/* Writes all eight of them; `at` has room for them. */
-static inline void put_eight(char *at, uint64_t digits)
-{
-    uint64_t text = htole64(digits | 0x3030303030303030);
-    memcpy(at, &text, sizeof text);
-}
-
-/* Writes a number below 10^8. */
+/* A number below 1000 without zeros in front. Only the first hundred have some, so that what is read beyond
+ * the entry is of the next. */
 static inline char *put_short(char *at, uint64_t number)
 {
-    uint64_t digits = eight_digits(number);
-    unsigned zeros = (unsigned)__builtin_ctzll(digits | 1ull << 56) / 8;
-    put_eight(at, digits >> 8 * zeros);
-    return at + 8 - zeros;
+    size_t zeros = (size_t)(number < 100) + (number < 10);
+    memcpy(at, (const char *)threes + number * sizeof *threes + zeros, sizeof *threes);
+    return at + 3 - zeros;
 }
 
 static char *put_long(char *at, uint64_t number)
 {
-    at = number < 10000000000000000 ? put_short(at, number / 100000000) : put_long(at, number / 100000000);
-    put_eight(at, eight_digits(number % 100000000));
-    return at + 8;
+    at = number < 1000000 ? put_short(at, number / 1000) : put_long(at, number / 1000);
+    return put_three(at, number % 1000);
 }
 
-/* Writes the number at `at`, which has room for 24 digits; returns its end. */
+/* Spelt out as far as most offsets go. */
 static inline char *put_digits(char *at, uint64_t number)
 {
-    return number < 100000000 ? put_short(at, number) : put_long(at, number);
+    if (number < 1000)
+        return put_short(at, number);
+    if (number < 1000000)
+        return put_three(put_short(at, number / 1000), number % 1000);
+    if (number >= 1000000000)
+        return put_long(at, number);
+    at = put_three(put_short(at, number / 1000000), number / 1000 % 1000);
+    return put_three(at, number % 1000);
 }
 
-/* Writes value / unit, with as few decimals as it needs. */
-static inline char *put_quotient(char *at, uint64_t value, uint64_t unit)
+/* "." and as many of the three digits as it needs; nothing for 0. */
+static inline char *put_thousandths(char *at, uint64_t thousandths)
 {
-    at = put_digits(at, value / unit);
-    uint64_t fraction = value % unit;
-    if (fraction == 0)
-        return at;
-    *at++ = '.';
-    uint64_t digits = eight_digits(fraction * (100000000 / unit));
-    put_eight(at, digits);
-    return at + 8 - __builtin_clzll(digits) / 8;
+    *at = '.';
+    put_three(at + 1, thousandths);
+    return at + threes[thousandths].decimals;
 }
 
-/* Writes value / unit exactly, in decimal: no float ever touches a value. The units are spelt out, because
- * dividing by a constant is several times quicker. */
+static inline char *put_millionths(char *at, uint64_t millionths)
+{
+    uint64_t rest = millionths % 1000;
+    char *end = put_thousandths(at, millionths / 1000);
+    if (rest == 0)
+        return end;
+    put_three(at + 4, rest);
+    return at + 3 + threes[rest].decimals;
+}
+
+/* Writes value / unit exactly, in decimal, with as few decimals as it needs: no float ever touches a value.
+ */
 static inline char *put_value(char *at, int64_t value, enum metric_unit unit)
 {
     uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
@@ -154,19 +175,11 @@ static inline char *put_value(char *at, int64_t value, enum metric_unit unit)
     if (unit == METRIC_UNIT_COUNT)
         return put_digits(at, magnitude);
     if (unit == METRIC_UNIT_MILLISECONDS)
-        return put_quotient(at, magnitude, METRIC_UNIT_MILLISECONDS);
-    return put_quotient(at, magnitude, METRIC_UNIT_MICROSECONDS);
+        return put_thousandths(put_digits(at, magnitude / 1000), magnitude % 1000);
+    return put_millionths(put_digits(at, magnitude / 1000000), magnitude % 1000000);
 }
 
 /* --- lines --------------------------------------------------------------------------------------------- */
-
-/* Copies the prefix, in whole blocks; returns its end. */
-static inline char *put_prefix(char *at, const char *prefix, size_t length)
-{
-    for (size_t done = 0; done < length; done += BLOCK)
-        memcpy(at + done, prefix + done, BLOCK);
-    return at + length;
-}
 
 static inline char *end_line(char *at, int64_t value, enum metric_unit unit)
 {
@@ -176,13 +189,12 @@ static inline char *end_line(char *at, int64_t value, enum metric_unit unit)
     return at;
 }
 
-/* Counts lines, and finds room for them; NULL when they aren't to be written, or there is none. */
+/* Room for so many lines; NULL when they aren't to be written, or there is none. */
 static char *begin_lines(struct line_writer *writer, size_t count)
 {
-    writer->samples += (int64_t)count;
-    if (writer->out == NULL || buf_room(&writer->prefix, BLOCK) == NULL)
+    if (writer->out == NULL || !buf_ok(&writer->prefix))
         return NULL;
-    return buf_room(writer->out, count * (writer->prefix.length + LONGEST_TAIL) + BLOCK);
+    return buf_room(writer->out, count * (writer->prefix.length + LONGEST_TAIL));
 }
 
 static void end_lines(struct line_writer *writer, const char *end)
@@ -193,26 +205,49 @@ static void end_lines(struct line_writer *writer, const char *end)
 void line_add(struct line_writer *writer, int64_t value)
 {
     char *at = begin_lines(writer, 1);
+    writer->samples++;
     if (at == NULL)
         return;
-    at = put_prefix(at, writer->prefix.bytes, writer->prefix.length);
-    end_lines(writer, end_line(at, value, writer->unit));
+    memcpy(at, writer->prefix.bytes, writer->prefix.length);
+    end_lines(writer, end_line(at + writer->prefix.length, value, writer->unit));
 }
 
-void line_add_run(struct line_writer *writer, const struct numbered_value *values, size_t count)
+static int64_t count_known(const int64_t *values, size_t count)
 {
-    char *at = begin_lines(writer, count);
-    if (at == NULL)
-        return;
+    int64_t known = 0;
+    for (size_t i = 0; i < count; i++)
+        known += values[i] != UNKNOWN;
+    return known;
+}
+
+/* Writes the lines at `at`, which has room, and counts them; returns their end. */
+static char *put_run(struct line_writer *writer, char *at, const uint32_t *numbers, const int64_t *values,
+                     size_t count)
+{
     const char *prefix = writer->prefix.bytes;
     size_t length = writer->prefix.length;
     enum metric_unit unit = writer->unit;
+    int64_t known = 0;
     for (size_t i = 0; i < count; i++) {
-        at = put_prefix(at, prefix, length);
-        at = put_digits(at, (uint64_t)values[i].number);
+        int64_t value = values[i];
+        if (value == UNKNOWN)
+            continue;
+        memcpy(at, prefix, length);
+        at = put_digits(at + length, numbers[i]);
         *at++ = '"';
         *at++ = '}';
-        at = end_line(at, values[i].value, unit);
+        at = end_line(at, value, unit);
+        known++;
     }
-    end_lines(writer, at);
+    writer->samples += known;
+    return at;
+}
+
+void line_add_run(struct line_writer *writer, const uint32_t *numbers, const int64_t *values, size_t count)
+{
+    char *at = begin_lines(writer, count);
+    if (at == NULL)
+        writer->samples += count_known(values, count);
+    else
+        end_lines(writer, put_run(writer, at, numbers, values, count));
 }

@@ -28,7 +28,7 @@ void line_begin(struct line_writer *writer, const char *name);
 /* Adds a label with its value, which may be any bytes. */
 void line_label(struct line_writer *writer, const char *name, struct str value);
 
-/* Adds a label whose value is a number that each line has its own of: for line_add_numbered(). */
+/* Adds a label whose value is a number that each line has its own of: for line_add_run(). */
 void line_number_label(struct line_writer *writer, const char *name);
 
 /* Takes labels back: the prefix ends again where it had that length, at the end of a label. */
@@ -37,13 +37,8 @@ void line_shorten(struct line_writer *writer, size_t length);
 /* Writes a line: the prefix and value / unit, exactly, in decimal. */
 void line_add(struct line_writer *writer, int64_t value);
 
-/* A line to come after line_number_label(): the value of that label, at least 0, and the sample's. */
-struct numbered_value {
-    int32_t number;
-    int64_t value;
-};
-
-/* Writes such lines. */
-void line_add_run(struct line_writer *writer, const struct numbered_value *values, size_t count);
+/* Writes lines after line_number_label(): of each the value of that label and the sample's. Those whose value
+ * is UNKNOWN are left out. */
+void line_add_run(struct line_writer *writer, const uint32_t *numbers, const int64_t *values, size_t count);
 
 #endif

@@ -45,7 +45,7 @@ struct page_so_far page_so_far(const struct page *page);
 
 /* The measuring functions by metric, typed by level. */
 union measure {
-#define LEVEL(id, labels, meaning) int64_t (*id)(const struct id##_subject *);
+#define LEVEL(id, labels, meaning) id##_measure *id;
     LEVEL_TABLE(LEVEL)
 #undef LEVEL
 };

@@ -313,19 +313,22 @@ int64_t measure_last_progress(const struct subscription_subject *subject)
 
 /* --- a position ---------------------------------------------------------------------------------------- */
 
-int64_t measure_current_offset(const struct position_subject *subject)
+void measure_current_offset(const struct position_subject *run, int64_t *values)
 {
-    return subject->position->committed;
+    for (uint32_t i = 0, count = run->count; i < count; i++)
+        values[i] = run->positions[i].committed;
 }
 
-int64_t measure_lag(const struct position_subject *subject)
+void measure_lag(const struct position_subject *run, int64_t *values)
 {
-    return subject->findings->lag;
+    for (uint32_t i = 0, count = run->count; i < count; i++)
+        values[i] = run->findings[i].lag;
 }
 
-int64_t measure_lag_seconds(const struct position_subject *subject)
+void measure_lag_seconds(const struct position_subject *run, int64_t *values)
 {
-    return subject->findings->lag_ms;
+    for (uint32_t i = 0, count = run->count; i < count; i++)
+        values[i] = run->findings[i].lag_ms;
 }
 
 /* --- the process --------------------------------------------------------------------------------------- */

@@ -10,7 +10,8 @@
 /*
  * What each metric's value is. A metric of metrics.def has one function measure_<id>() here that takes the
  * subject of its level, so a metric cannot be measured on what it has no labels for. It returns the value in
- * the declared unit, or UNKNOWN: then there is no series. Pure, any thread.
+ * the declared unit, or UNKNOWN: then there is no series. At a level whose subjects come in runs it puts
+ * those of a whole run into `values`. Pure, any thread.
  */
 
 /* What stays the same as long as the program runs. The texts outlive every page. */
@@ -95,11 +96,20 @@ struct subscription_subject {
     const struct subscription_findings *findings;
 };
 struct position_subject {
-    const struct snap_position *position;
+    const struct snap_position *positions;
     const struct position_findings *findings;
+    uint32_t count;
 };
 
-#define METRIC(id, name, type, level, unit, help) int64_t measure_##id(const struct level##_subject *subject);
+/* How each level is measured. */
+#define LEVEL(id, labels, meaning) typedef int64_t id##_measure(const struct id##_subject *subject);
+SINGLE_LEVEL_TABLE(LEVEL)
+#undef LEVEL
+#define LEVEL(id, labels, meaning) typedef void id##_measure(const struct id##_subject *run, int64_t *values);
+RUN_LEVEL_TABLE(LEVEL)
+#undef LEVEL
+
+#define METRIC(id, name, type, level, unit, help) level##_measure measure_##id;
 #include "exporter/metrics.def"
 #undef METRIC
 

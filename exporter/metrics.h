@@ -26,9 +26,14 @@ enum metric_unit {
 
 /*
  * The levels: what has one series of a metric. LEVEL(id, labels, meaning); the labels in the page's order.
- * All but the process's own have `cluster`.
+ * All but the process's own have `cluster`. Nearly all series are those of positions, which for that reason
+ * are measured many at a time.
  */
 #define LEVEL_TABLE(LEVEL)                                                                                   \
+    SINGLE_LEVEL_TABLE(LEVEL)                                                                                \
+    RUN_LEVEL_TABLE(LEVEL)
+#define RUN_LEVEL_TABLE(LEVEL) LEVEL(position, "cluster, consumergroup, topic, partition", "position")
+#define SINGLE_LEVEL_TABLE(LEVEL)                                                                            \
     LEVEL(process, "", "the process")                                                                        \
     LEVEL(build, "version, librdkafka_version", "the process")                                               \
     LEVEL(source, "cluster", "source")                                                                       \
@@ -45,8 +50,7 @@ enum metric_unit {
     LEVEL(group_state, "cluster, consumergroup, state", "group")                                             \
     LEVEL(group_condition, "cluster, consumergroup, condition", "group")                                     \
     LEVEL(where, "cluster, consumergroup, condition, topic, partition", "true condition")                    \
-    LEVEL(subscription, "cluster, consumergroup, topic", "group and topic")                                  \
-    LEVEL(position, "cluster, consumergroup, topic, partition", "position")
+    LEVEL(subscription, "cluster, consumergroup, topic", "group and topic")
 
 enum metric_level {
 #define LEVEL(id, labels, meaning) METRIC_LEVEL_##id,

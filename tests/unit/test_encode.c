@@ -1,4 +1,5 @@
 #include "exporter/encode.h"
+#include "exporter/encode_line.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -258,6 +259,54 @@ static void test_numbers(void **state)
     }
 }
 
+/* Writes value / unit in the plain way. */
+static void print_quotient(char *text, size_t size, int64_t value, uint64_t unit, int decimals)
+{
+    uint64_t magnitude = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    int length = snprintf(text, size, "m %s%" PRIu64 ".%0*" PRIu64, value < 0 ? "-" : "", magnitude / unit,
+                          decimals, magnitude % unit);
+    while (text[length - 1] == '0')
+        length--;
+    snprintf(text + (text[length - 1] == '.' ? length - 1 : length), 2, "\n");
+}
+
+static void assert_quotient(struct line_writer *writer, int64_t value)
+{
+    static const struct unit {
+        enum metric_unit unit;
+        int decimals;
+    } units[] = {{METRIC_UNIT_COUNT, 0}, {METRIC_UNIT_MILLISECONDS, 3}, {METRIC_UNIT_MICROSECONDS, 6}};
+    char expected[64];
+    for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
+        buf_reset(writer->out);
+        writer->unit = units[u].unit;
+        line_add(writer, value);
+        print_quotient(expected, sizeof expected, value, (uint64_t)units[u].unit, units[u].decimals);
+        if (!str_equal(buf_str(writer->out), str_of(expected)))
+            fail_msg("%" PRId64 " / %d: expected %s", value, (int)units[u].unit, expected);
+    }
+}
+
+/* Each number of digits, and each place where decimals may end. */
+static void test_units(void **state)
+{
+    (void)state;
+    struct buf out = buf_make(1 << 10);
+    struct line_writer writer = line_writer_make();
+    writer.out = &out;
+    line_begin(&writer, "m");
+    for (int64_t value = -1100; value < 11000; value++)
+        assert_quotient(&writer, value);
+    for (int64_t power = 1000; power <= INT64_MAX / 10; power *= 10)
+        for (int64_t factor = 1; factor < 10; factor++)
+            for (int64_t more = -1; more <= 1; more++)
+                assert_quotient(&writer, factor * power + more);
+    assert_quotient(&writer, INT64_MAX);
+    assert_quotient(&writer, -INT64_MAX);
+    line_writer_free(&writer);
+    buf_free(&out);
+}
+
 /* A topic and a group have names with quotes, backslashes, newlines, NUL and bytes that are no UTF-8. */
 static void test_hostile_names(void **state)
 {
@@ -347,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_openmetrics),
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_units),
         cmocka_unit_test(test_hostile_names),
         cmocka_unit_test(test_long_name),
         cmocka_unit_test(test_unknown_sources),
