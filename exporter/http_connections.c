@@ -42,6 +42,10 @@ enum {
     FEWEST = 16,
     UNSENT = 256 * 1024, /* bytes of an answer that the kernel holds; fewer would cost quick readers time */
     OTHER_DESCRIPTORS = 200, /* for sources, files, the library itself */
+    /* Of a stream the kernel takes this much ahead of what its reader has room for, not the megabytes that it
+     * would take else: a slow reader pins little memory, and a crowd of them little time to render what
+     * nobody reads. What is under way to a quick reader doesn't count. */
+    UNSENT_MOST = 256 * 1024,
 };
 
 const struct connection_limits connections_default_limits = {
@@ -165,6 +169,10 @@ void connections_begin_answer(struct connections *connections, struct MHD_Connec
 
 void connections_begin_stream(struct connections *connections, struct MHD_Connection *connection)
 {
+    int unsent = UNSENT_MOST,
+        fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    /* Where it fails, it is as if there were no such limit. */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
     change_phase(connections, connection, PHASE_STREAMING, connections->limits.answer_seconds);
 }
 

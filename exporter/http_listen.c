@@ -2,21 +2,13 @@
 
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-    BACKLOG = 128,
-    /* Of an answer the kernel takes this much ahead of what the reader has room for, not the megabytes that
-     * it would take else: a slow reader pins little memory, and a crowd of them little time to render what
-     * nobody reads. What is under way to a quick reader doesn't count. */
-    UNSENT_MOST = 256 * 1024,
-};
+enum { BACKLOG = 128 };
 
 /* A socket that listens on the address, or -1 with errno. */
 static int listen_on(const struct addrinfo *address)
@@ -24,10 +16,8 @@ static int listen_on(const struct addrinfo *address)
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -1;
-    int on = 1, off = 0, unsent = UNSENT_MOST;
-    bool prepared = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-                    /* The connections inherit it. */
-                    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent) == 0;
+    int on = 1, off = 0;
+    bool prepared = setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0;
     /* The IPv6 wildcard serves IPv4, too. */
     if (address->ai_family == AF_INET6)
         prepared = prepared && setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off) == 0;
