@@ -197,7 +197,7 @@ def come_and_go(cluster, daemon, names):
 @pytest.mark.once
 def test_topics_that_come_and_go_leave_nothing_behind(own_kafka):
     """Seven hundred topics are made, read from by a group that stays, and deleted. After the first three hundred the
-    daemon needs no more memory; it needed 6 KB more for each when it forgot none of them."""
+    daemon needs no more memory; it needed 6 KB more for each, a fifth in all, when it forgot none of them."""
     cluster = own_kafka()
     cluster.create_topic("stays", 1)
     commit(cluster, "passing", "stays", {0: 0})
@@ -206,7 +206,7 @@ def test_topics_that_come_and_go_leave_nothing_behind(own_kafka):
         for number in range(7):
             come_and_go(cluster, daemon, [f"passing-{number}-{topic}" for topic in range(100)])
             resident.append(resident_kb(daemon))
-        assert max(resident[3:]) < resident[2] + 400 * 2.5, resident
+        assert max(resident[3:]) < 1.1 * max(resident[:3]), resident
 
 
 @pytest.mark.once

@@ -45,6 +45,8 @@ SETTINGS = {
 }
 
 JVM = [
+    # ZooKeeper's own page would take port 8080, and where that is taken ZooKeeper ends.
+    "-Dzookeeper.admin.enableServer=false",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",

@@ -8,6 +8,7 @@ import processes
 
 LISTENERS = {"TLS": "SSL", "MTLS": "SSL", "PASSWORD": "SASL_PLAINTEXT", "BOTH": "SASL_SSL"}
 SCRAM_USER = "scrambled"
+KEY_PASSWORD = "harbour"
 GRANTS = {
     "topics": ["Describe", "--topic", "*"],
     "groups": ["Describe", "--group", "*"],
@@ -57,7 +58,12 @@ class Certificates:
             "x509", "-req", "-in", self.path(f"{name}.csr"), "-CA", self.path("ca.crt"), "-CAkey", self.path("ca.key"),
             "-CAcreateserial", "-days", "2", "-extfile", self.path(f"{name}.ext"), "-out", self.path(f"{name}.crt"),
         )
-        both = self.path(f"{name}.key").read_text() + self.path(f"{name}.crt").read_text()
+        # Until 3.0 a broker takes no key without a password.
+        _openssl(
+            "pkcs8", "-topk8", "-in", self.path(f"{name}.key"), "-out", self.path(f"{name}.p8"), "-v1", "PBE-SHA1-3DES",
+            "-passout", f"pass:{KEY_PASSWORD}",
+        )
+        both = self.path(f"{name}.p8").read_text() + self.path(f"{name}.crt").read_text()
         self.path(f"{name}.pem").write_text(both)
 
     def broker_settings(self):
@@ -69,6 +75,7 @@ class Certificates:
             "super.users": "User:ANONYMOUS;User:admin;User:CN=client",
             "ssl.keystore.type": "PEM",
             "ssl.keystore.location": self.path("broker.pem"),
+            "ssl.key.password": KEY_PASSWORD,
             "ssl.truststore.type": "PEM",
             "ssl.truststore.location": self.path("ca.crt"),
             "listener.name.mtls.ssl.client.auth": "required",
