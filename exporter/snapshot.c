@@ -6,14 +6,10 @@
 #include <stdlib.h>
 
 /*
- * While it is built, positions lie in the order of their addition, each with its group and topic beside it
- * (struct loose); sealing sorts them into runs.
+ * While it is built, positions lie in the order of their addition, in runs of those that were added one after
+ * another for the same group and topic: there may be several of a subscription. Added in order they are what
+ * is wanted already; otherwise sealing sorts them.
  */
-
-struct loose {
-    struct snap_position position;
-    uint32_t group, topic;
-};
 
 /* Names are kept in blocks that never move, so that the strings borrowed from them hold. */
 struct name_block {
@@ -28,9 +24,7 @@ struct name_index {
 };
 
 struct snapshot_memory {
-    size_t brokers, topics, partitions, groups, orphans, loose; /* capacities */
-    struct loose *positions;
-    size_t position_count;
+    size_t brokers, topics, partitions, groups, subscriptions, positions, orphans; /* capacities */
     struct name_block *names;
     size_t block_used, block_size;
     struct name_index topic_index, group_index;
@@ -65,7 +59,6 @@ void snapshot_free(struct snapshot **snapshot)
     free_names(s->memory->names);
     free(s->memory->topic_index.slots);
     free(s->memory->group_index.slots);
-    free(s->memory->positions);
     free(s->memory);
     free(s->brokers);
     free(s->topics);
@@ -274,6 +267,21 @@ void snapshot_add_orphan(struct snapshot *snapshot, uint32_t group, struct str t
     };
 }
 
+/* The run that a position of the group on the topic is added to: the last one, or a new one. */
+static struct snap_subscription *run_for(struct snapshot *s, uint32_t group, uint32_t topic)
+{
+    struct snap_subscription *last =
+        s->subscription_count > 0 ? &s->subscriptions[s->subscription_count - 1] : NULL;
+    if (last != NULL && last->group == group && last->topic == topic)
+        return last;
+    uint32_t i = s->subscription_count++;
+    s->subscriptions =
+        mem_grow(s->subscriptions, &s->memory->subscriptions, i + 1u, sizeof *s->subscriptions);
+    s->subscriptions[i] =
+        (struct snap_subscription){.group = group, .topic = topic, .first_position = s->position_count};
+    return &s->subscriptions[i];
+}
+
 struct snap_position *snapshot_add_position(struct snapshot *snapshot, uint32_t group, uint32_t topic,
                                             int32_t partition, int64_t committed)
 {
@@ -282,17 +290,17 @@ struct snap_position *snapshot_add_position(struct snapshot *snapshot, uint32_t 
     assert(committed >= 0);
     if (partition < 0 || (uint32_t)partition >= snapshot->topics[topic].partitions)
         return NULL;
-    size_t i = memory->position_count++;
-    memory->positions = mem_grow(memory->positions, &memory->loose, i + 1, sizeof *memory->positions);
-    memory->positions[i] = (struct loose){
-        .position = {.partition = snapshot->topics[topic].first_partition + (uint32_t)partition,
-                     .committed = committed,
-                     .next_ts = UNKNOWN,
-                     .commit_ts = UNKNOWN},
-        .group = group,
-        .topic = topic,
+    run_for(snapshot, group, topic)->positions++;
+    uint32_t i = snapshot->position_count++;
+    snapshot->positions =
+        mem_grow(snapshot->positions, &memory->positions, i + 1u, sizeof *snapshot->positions);
+    snapshot->positions[i] = (struct snap_position){
+        .partition = snapshot->topics[topic].first_partition + (uint32_t)partition,
+        .committed = committed,
+        .next_ts = UNKNOWN,
+        .commit_ts = UNKNOWN,
     };
-    return &memory->positions[i].position;
+    return &snapshot->positions[i];
 }
 
 /* --- sealing ------------------------------------------------------------------------------------------- */
@@ -317,12 +325,17 @@ static int group_order(const void *a, const void *b, void *groups)
 
 static int position_order(const void *a, const void *b)
 {
-    const struct loose *x = a, *y = b;
+    uint32_t x = ((const struct snap_position *)a)->partition,
+             y = ((const struct snap_position *)b)->partition;
+    return (x > y) - (x < y);
+}
+
+static int subscription_order(const void *a, const void *b)
+{
+    const struct snap_subscription *x = a, *y = b;
     if (x->group != y->group)
         return x->group < y->group ? -1 : 1;
-    if (x->topic != y->topic)
-        return x->topic < y->topic ? -1 : 1;
-    return (x->position.partition > y->position.partition) - (x->position.partition < y->position.partition);
+    return (x->topic > y->topic) - (x->topic < y->topic);
 }
 
 /* The indexes 0 … count-1 in the order of what they stand for. */
@@ -334,6 +347,19 @@ static uint32_t *sorted_indexes(uint32_t count, void *context,
         indexes[i] = i;
     qsort_r(indexes, count, sizeof *indexes, order, context);
     return indexes;
+}
+
+/* Topics have moved, and the partitions of each by as much. */
+static void move_run(struct snapshot *s, struct snap_subscription *run, const struct snap_topic *topics,
+                     const uint32_t *moved)
+{
+    uint32_t before = s->topics[run->topic].first_partition;
+    run->topic = moved[run->topic];
+    uint32_t after = topics[run->topic].first_partition;
+    for (uint32_t i = 0; i < run->positions && before != after; i++) {
+        struct snap_position *position = &s->positions[run->first_position + i];
+        position->partition = position->partition - before + after;
+    }
 }
 
 static void sort_topics(struct snapshot *s)
@@ -353,12 +379,8 @@ static void sort_topics(struct snapshot *s)
         first += old->partitions;
         moved[order[i]] = i;
     }
-    for (size_t i = 0; i < s->memory->position_count; i++) {
-        struct loose *loose = &s->memory->positions[i];
-        uint32_t offset = loose->position.partition - s->topics[loose->topic].first_partition;
-        loose->topic = moved[loose->topic];
-        loose->position.partition = topics[loose->topic].first_partition + offset;
-    }
+    for (uint32_t i = 0; i < s->subscription_count; i++)
+        move_run(s, &s->subscriptions[i], topics, moved);
     free(s->topics);
     free(s->partitions);
     s->topics = topics;
@@ -376,8 +398,8 @@ static void sort_groups(struct snapshot *s)
         groups[i] = s->groups[order[i]];
         moved[order[i]] = i;
     }
-    for (size_t i = 0; i < s->memory->position_count; i++)
-        s->memory->positions[i].group = moved[s->memory->positions[i].group];
+    for (uint32_t i = 0; i < s->subscription_count; i++)
+        s->subscriptions[i].group = moved[s->subscriptions[i].group];
     for (uint32_t i = 0; i < s->orphan_count; i++)
         s->orphans[i].group = moved[s->orphans[i].group];
     free(s->groups);
@@ -386,47 +408,72 @@ static void sort_groups(struct snapshot *s)
     free(moved);
 }
 
-/* Collectors ask in order, and sorting a million positions would cost more than asking for them. */
-static void sort_positions(struct loose *positions, size_t count)
+static bool are_runs_in_order(const struct snapshot *s)
 {
-    for (size_t i = 1; i < count; i++) {
-        if (position_order(&positions[i - 1], &positions[i]) >= 0) {
+    bool ordered = true;
+    for (uint32_t i = 1; i < s->subscription_count && ordered; i++)
+        ordered = subscription_order(&s->subscriptions[i - 1], &s->subscriptions[i]) < 0;
+    return ordered;
+}
+
+/* Brings the runs into order, and makes one of those of the same group and topic. */
+static void sort_runs(struct snapshot *s)
+{
+    struct snap_position *sorted = MEM_ARRAY(s->position_count, struct snap_position);
+    uint32_t placed = 0, kept = 0;
+    qsort(s->subscriptions, s->subscription_count, sizeof *s->subscriptions, subscription_order);
+    for (uint32_t i = 0; i < s->subscription_count; i++) {
+        struct snap_subscription run = s->subscriptions[i];
+        memcpy(&sorted[placed], &s->positions[run.first_position], run.positions * sizeof *sorted);
+        if (kept > 0 && subscription_order(&s->subscriptions[kept - 1], &run) == 0) {
+            s->subscriptions[kept - 1].positions += run.positions;
+        } else {
+            s->subscriptions[kept] = run;
+            s->subscriptions[kept++].first_position = placed;
+        }
+        placed += run.positions;
+    }
+    free(s->positions);
+    s->positions = sorted;
+    s->subscription_count = kept;
+}
+
+static void sort_positions(struct snap_position *positions, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        if (position_order(&positions[i - 1], &positions[i]) > 0) {
             qsort(positions, count, sizeof *positions, position_order);
             return;
         }
     }
 }
 
-/* Begins the subscription that `loose` is the first position of. */
-static void begin_subscription(struct snapshot *s, const struct loose *loose, size_t *capacity)
+/* Sorts the run's positions and moves them down to `place`, one a partition. Returns the place behind. */
+static uint32_t settle_run(struct snapshot *s, struct snap_subscription *run, uint32_t place)
 {
-    uint32_t i = s->subscription_count++;
-    s->subscriptions = mem_grow(s->subscriptions, capacity, i + 1u, sizeof *s->subscriptions);
-    s->subscriptions[i] = (struct snap_subscription){
-        .group = loose->group,
-        .topic = loose->topic,
-        .first_position = s->position_count,
-    };
-    if (s->groups[loose->group].subscriptions++ == 0)
-        s->groups[loose->group].first_subscription = i;
+    const struct snap_position *positions = &s->positions[run->first_position];
+    sort_positions(&s->positions[run->first_position], run->positions);
+    uint32_t first = place;
+    for (uint32_t i = 0; i < run->positions; i++)
+        if (i == 0 || positions[i].partition != s->positions[place - 1].partition)
+            s->positions[place++] = positions[i];
+    run->first_position = first;
+    run->positions = place - first;
+    return place;
 }
 
+/* Collectors ask in order, and sorting a million positions would cost more than asking for them. */
 static void make_runs(struct snapshot *s)
 {
-    struct snapshot_memory *memory = s->memory;
-    size_t capacity = 0;
-    s->positions = MEM_ARRAY(memory->position_count, struct snap_position);
-    for (size_t i = 0; i < memory->position_count; i++) {
-        const struct loose *loose = &memory->positions[i], *before = i > 0 ? loose - 1 : NULL;
-        if (before != NULL && position_order(before, loose) == 0)
-            continue;
-        if (before == NULL || before->group != loose->group || before->topic != loose->topic)
-            begin_subscription(s, loose, &capacity);
-        s->subscriptions[s->subscription_count - 1].positions++;
-        s->positions[s->position_count++] = loose->position;
+    if (!are_runs_in_order(s))
+        sort_runs(s);
+    s->position_count = 0;
+    for (uint32_t i = 0; i < s->subscription_count; i++) {
+        struct snap_subscription *run = &s->subscriptions[i];
+        s->position_count = settle_run(s, run, s->position_count);
+        if (s->groups[run->group].subscriptions++ == 0)
+            s->groups[run->group].first_subscription = i;
     }
-    free(memory->positions);
-    memory->positions = NULL;
 }
 
 void snapshot_seal(struct snapshot *snapshot, int64_t time)
@@ -442,7 +489,6 @@ void snapshot_seal(struct snapshot *snapshot, int64_t time)
         fill_index(&memory->topic_index, snapshot, topic_name, snapshot->topic_count);
     if (memory->group_index.size > 0)
         fill_index(&memory->group_index, snapshot, group_name, snapshot->group_count);
-    sort_positions(memory->positions, memory->position_count);
     make_runs(snapshot);
     memory->sealed = true;
 }
