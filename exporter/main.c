@@ -477,6 +477,9 @@ int main(int argc, char **argv)
     }
     /* Client libraries have many threads, and an arena for each keeps what another poll could use. */
     mallopt(M_ARENA_MAX, 2);
+    /* What is as large as a snapshot goes back to the system when it is freed, and doesn't leave a gap that
+     * what is small then settles in. */
+    mallopt(M_MMAP_THRESHOLD, 256 * 1024);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
         if (strcmp(commands[i].name, name) == 0)
             return commands[i].run(argc - 1, argv + 1);

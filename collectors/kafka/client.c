@@ -69,7 +69,7 @@ static const char *const follower_properties[][2] = {
     {"auto.offset.reset", "error"},
     {"fetch.message.max.bytes", "65536"},
     {"fetch.max.bytes", "1048576"},
-    {"queued.max.messages.kbytes", "1024"},
+    {"queued.max.messages.kbytes", "256"},
     {"fetch.min.bytes", "1"},
     {"fetch.wait.max.ms", "1000"},
     {"check.crcs", "true"},
