@@ -12,8 +12,8 @@
  * in several lists. What is new in a large group is found when it is its turn to be asked for all.
  */
 enum {
-    CALLS_IN_FLIGHT = 32,
-    LIST_POSITIONS = 250,
+    CALLS_IN_FLIGHT = 16,
+    LIST_POSITIONS = 100,
     DISCOVERY_TURNS = 16, /* polls until a large group is asked for all of its offsets again */
     AUDIT_TURNS = 64,     /* polls until a group that is followed is asked nevertheless */
 };
@@ -52,7 +52,7 @@ struct fetch {
 
 static bool is_audited(const struct fetch *fetch, size_t index)
 {
-    return (index + fetch->turn) % AUDIT_TURNS == 0;
+    return fetch->follower != NULL && (index + fetch->turn) % AUDIT_TURNS == 0;
 }
 
 enum { PLACE_UNKNOWN = NO_INDEX - 1 };
