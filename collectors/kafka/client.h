@@ -12,7 +12,7 @@ struct kafka_client;
 /* What a client is for. */
 enum kafka_role {
     KAFKA_ADMIN,    /* lists, describes; the end of a partition is its high watermark */
-    KAFKA_STABLE,   /* lists; the end of a partition is its last stable offset (KIP-98) */
+    KAFKA_STABLE,   /* the same, but the end of a partition is its last stable offset (KIP-98) */
     KAFKA_READER,   /* reads single records here and there */
     KAFKA_FOLLOWER, /* reads __consumer_offsets, and of it what is committed */
 };

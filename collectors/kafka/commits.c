@@ -12,7 +12,7 @@
  * in several lists. What is new in a large group is found when it is its turn to be asked for all.
  */
 enum {
-    CALLS_IN_FLIGHT = 16,
+    CALLS_IN_FLIGHT = 16, /* of each client */
     LIST_POSITIONS = 100,
     DISCOVERY_TURNS = 16, /* polls until a large group is asked for all of its offsets again */
     AUDIT_TURNS = 64,     /* polls until a group that is followed is asked nevertheless */
@@ -31,6 +31,15 @@ struct answers {
     bool has_failed;
 };
 
+/* A client that is asked. It reads its answers in a thread of its own, so that two take half the time. */
+struct lane {
+    rd_kafka_t *handle;
+    rd_kafka_queue_t *queue;
+    size_t open_calls;
+};
+
+enum { LANES = 2 };
+
 struct fetch {
     struct kafka_poll *poll;
     const struct kafka_layout *layout;
@@ -39,12 +48,12 @@ struct fetch {
     struct kafka_audit *audit;
     int64_t *places;         /* of the follower's topics in the snapshot, as far as they were looked up */
     struct answers *answers; /* one a group */
-    rd_kafka_queue_t *queue;
+    struct lane lanes[LANES];
     rd_kafka_AdminOptions_t *options;
     uint64_t turn;
     size_t asking, asked; /* the group that is asked about, and how many of its known positions have been */
     size_t added;         /* groups whose answers are in the snapshot: the first ones */
-    size_t open_calls, silent_calls;
+    size_t silent_calls;
     uint32_t last_topic; /* of the last answer: the next one is likely of the same */
 };
 
@@ -143,20 +152,26 @@ static rd_kafka_topic_partition_list_t *list_known(const struct fetch *fetch, co
     return list;
 }
 
+/* Always the same client for a group, since each has to find its coordinator. */
+static struct lane *lane_of(struct fetch *fetch, size_t index)
+{
+    return &fetch->lanes[index % LANES];
+}
+
 /* Sends a call; NULL partitions: for all. */
 static void call(struct fetch *fetch, size_t index, const rd_kafka_topic_partition_list_t *partitions)
 {
     const struct kafka_group *group = &fetch->groups->items[index];
+    struct lane *lane = lane_of(fetch, index);
     rd_kafka_ListConsumerGroupOffsets_t *request =
         rd_kafka_ListConsumerGroupOffsets_new(group->name, partitions);
     /* The answer tells which group it is about, but an error doesn't. */
     uintptr_t tag = (uintptr_t)index << 1 | (partitions == NULL);
     rd_kafka_AdminOptions_set_opaque(fetch->options, (void *)tag);
-    rd_kafka_ListConsumerGroupOffsets(kafka_client_handle(fetch->poll->client), &request, 1, fetch->options,
-                                      fetch->queue);
+    rd_kafka_ListConsumerGroupOffsets(lane->handle, &request, 1, fetch->options, lane->queue);
     rd_kafka_ListConsumerGroupOffsets_destroy(request);
     fetch->answers[index].open_calls++;
-    fetch->open_calls++;
+    lane->open_calls++;
 }
 
 static void call_for_list(struct fetch *fetch, const struct kafka_group *group)
@@ -276,7 +291,7 @@ static void take_answer(struct fetch *fetch, rd_kafka_event_t *event)
     uintptr_t tag = (uintptr_t)rd_kafka_event_opaque(event);
     size_t group = tag >> 1;
     rd_kafka_resp_err_t code = take_result(fetch, group, tag & 1, event);
-    fetch->open_calls--;
+    lane_of(fetch, group)->open_calls--;
     fetch->answers[group].open_calls--;
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
         return;
@@ -343,18 +358,31 @@ static void add_complete(struct fetch *fetch)
         add_answers(fetch, fetch->added++);
 }
 
+/* Takes an answer of each client that owes one. False: librdkafka has broken its promise to answer. */
+static bool take_answers(struct fetch *fetch)
+{
+    for (size_t i = 0; i < LANES; i++) {
+        if (fetch->lanes[i].open_calls == 0)
+            continue;
+        rd_kafka_event_t *event = kafka_poll_await(fetch->poll, fetch->lanes[i].queue);
+        if (event == NULL)
+            return false;
+        take_answer(fetch, event);
+        rd_kafka_event_destroy(event);
+    }
+    return true;
+}
+
 static void fetch_all(struct fetch *fetch)
 {
-    while (fetch->added < fetch->groups->count) {
-        while (fetch->open_calls < CALLS_IN_FLIGHT && fetch->asking < fetch->groups->count)
+    bool answered = true;
+    while (fetch->added < fetch->groups->count && answered) {
+        while (fetch->asking < fetch->groups->count &&
+               lane_of(fetch, fetch->asking)->open_calls < CALLS_IN_FLIGHT) {
             call_next(fetch);
-        if (fetch->open_calls > 0) {
-            rd_kafka_event_t *event = kafka_poll_await(fetch->poll, fetch->queue);
-            if (event == NULL)
-                break;
-            take_answer(fetch, event);
-            rd_kafka_event_destroy(event);
+            add_complete(fetch); /* what is followed has its answers already */
         }
+        answered = take_answers(fetch);
         add_complete(fetch);
     }
     for (size_t i = fetch->added; i < fetch->groups->count; i++) {
@@ -362,6 +390,12 @@ static void fetch_all(struct fetch *fetch)
                           str_of(fetch->groups->items[i].name));
         free(fetch->answers[i].found);
     }
+}
+
+static struct lane open_lane(const struct kafka_client *client)
+{
+    rd_kafka_t *handle = kafka_client_handle(client);
+    return (struct lane){.handle = handle, .queue = rd_kafka_queue_new(handle)};
 }
 
 void kafka_read_commits(struct kafka_poll *poll, const struct kafka_layout *layout,
@@ -376,13 +410,14 @@ void kafka_read_commits(struct kafka_poll *poll, const struct kafka_layout *layo
         .audit = audit,
         .places = unknown_places(follower),
         .answers = MEM_ARRAY(groups->count, struct answers),
-        .queue = rd_kafka_queue_new(kafka_client_handle(poll->client)),
+        .lanes = {open_lane(poll->client), open_lane(poll->stable)},
         .options = kafka_poll_options(poll, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS),
         .turn = turn,
     };
     fetch_all(&fetch);
+    for (size_t i = 0; i < LANES; i++)
+        rd_kafka_queue_destroy(fetch.lanes[i].queue);
     rd_kafka_AdminOptions_destroy(fetch.options);
-    rd_kafka_queue_destroy(fetch.queue);
     free(fetch.answers);
     free(fetch.places);
 }

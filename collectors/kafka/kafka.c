@@ -14,8 +14,7 @@
 
 struct collector {
     const struct source_config *config;
-    struct kafka_client *client; /* NULL: to be made by the next poll; so is the next */
-    struct kafka_client *stable;
+    struct kafka_client *client, *stable; /* NULL: to be made by the next poll */
     struct kafka_layout layout;
     struct kafka_groups groups;
     struct kafka_follower *follower; /* NULL: groups are asked */
@@ -30,12 +29,28 @@ struct collector {
 /* librdkafka keeps a handle of each topic that it was ever asked about. */
 enum { TOPICS_GONE_MOST = 200 };
 
+static void free_clients(struct collector *collector)
+{
+    kafka_client_free(&collector->client);
+    kafka_client_free(&collector->stable);
+    kafka_reader_renew(&collector->reader);
+}
+
+/* Makes the clients that are not there, all at once: each connects while others are waited for. */
+static bool make_clients(struct collector *collector, struct error *error)
+{
+    if (collector->client == NULL)
+        collector->client = kafka_client_new(collector->config, KAFKA_ADMIN, error);
+    if (collector->client != NULL && collector->stable == NULL)
+        collector->stable = kafka_client_new(collector->config, KAFKA_STABLE, error);
+    return collector->stable != NULL && kafka_reader_open(&collector->reader, collector->config, error);
+}
+
 static void kafka_close(struct collector **collector)
 {
     if (*collector == NULL)
         return;
-    kafka_client_free(&(*collector)->client);
-    kafka_client_free(&(*collector)->stable);
+    free_clients(*collector);
     kafka_layout_free(&(*collector)->layout);
     kafka_groups_free(&(*collector)->groups);
     kafka_follower_free(&(*collector)->follower);
@@ -50,8 +65,7 @@ static struct collector *kafka_open(const struct source_config *config, struct e
 {
     struct collector *collector = MEM_NEW(struct collector);
     collector->config = config;
-    collector->client = kafka_client_new(config, KAFKA_ADMIN, error);
-    if (collector->client == NULL)
+    if (!make_clients(collector, error))
         kafka_close(&collector);
     else if (config->offsets != OFFSETS_ADMIN)
         collector->follower = kafka_follower_new(config);
@@ -71,18 +85,6 @@ static bool is_done(struct kafka_poll *poll, enum poll_stage stage, bool done)
 {
     poll->report->errors[stage] += !done;
     return done;
-}
-
-static void read_stable_ends(struct collector *collector, struct kafka_poll *poll,
-                             struct kafka_lister *lister)
-{
-    struct error error = {0};
-    if (collector->stable == NULL)
-        collector->stable = kafka_client_new(collector->config, KAFKA_STABLE, &error);
-    if (collector->stable != NULL)
-        kafka_list_stable_ends(lister, collector->stable);
-    else
-        poll_report_item_failed(poll->report, STAGE_END_OFFSETS, &error);
 }
 
 /* What the follower knows is brought up to date, and to the snapshot's groups. The first poll doesn't wait
@@ -120,7 +122,7 @@ static bool read_offsets(struct collector *collector, struct kafka_poll *poll, s
     poll->snapshot->skew_ms = (begun - first_commit + 999) / 1000;
     if (!done)
         return false;
-    read_stable_ends(collector, poll, lister);
+    kafka_list_stable_ends(lister);
     end_stage(poll, STAGE_END_OFFSETS, &begun);
     return true;
 }
@@ -199,9 +201,7 @@ static void tell_choice(const struct collector *collector, struct kafka_poll *po
 /* The next poll makes new ones. */
 static void end_clients(struct collector *collector)
 {
-    kafka_client_free(&collector->client);
-    kafka_client_free(&collector->stable);
-    kafka_reader_renew(&collector->reader);
+    free_clients(collector);
     if (collector->topics_gone > TOPICS_GONE_MOST)
         malloc_trim(0); /* of what the clients have kept of topics, in small pieces */
     collector->topics_gone = 0;
@@ -210,15 +210,14 @@ static void end_clients(struct collector *collector)
 static struct snapshot *kafka_poll(struct collector *collector, struct poll_report *report,
                                    struct error *error)
 {
-    if (collector->client == NULL)
-        collector->client = kafka_client_new(collector->config, KAFKA_ADMIN, error);
-    if (collector->client == NULL) {
+    if (!make_clients(collector, error)) {
         report->errors[STAGE_CONNECT]++;
         return NULL;
     }
     struct kafka_poll poll = {
         .config = collector->config,
         .client = collector->client,
+        .stable = collector->stable,
         .snapshot = snapshot_new(),
         .report = report,
         .failures = collector->failures,

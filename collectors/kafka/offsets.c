@@ -239,9 +239,9 @@ bool kafka_list_ends(struct kafka_lister *lister, struct error *error)
            kafka_poll_broken(lister->poll, lister->failure, "list end offsets", error);
 }
 
-void kafka_list_stable_ends(struct kafka_lister *lister, struct kafka_client *stable)
+void kafka_list_stable_ends(struct kafka_lister *lister)
 {
-    lister->client = stable;
+    lister->client = lister->poll->stable;
     lister->stage = STAGE_END_OFFSETS;
     lister->take = take_last_stable;
     list_offsets(lister, TIMESTAMP_LATEST);

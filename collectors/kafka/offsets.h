@@ -21,8 +21,7 @@ bool kafka_list_starts(struct kafka_lister *lister, struct error *error);
 /* Sets `end`, likewise. */
 bool kafka_list_ends(struct kafka_lister *lister, struct error *error);
 
-/* Sets `last_stable` by asking with a client in the role KAFKA_STABLE, after the ends are known. Where it
- * fails, only this stays UNKNOWN. */
-void kafka_list_stable_ends(struct kafka_lister *lister, struct kafka_client *stable);
+/* Sets `last_stable`, after the ends are known. Where it fails, only this stays UNKNOWN. */
+void kafka_list_stable_ends(struct kafka_lister *lister);
 
 #endif

@@ -38,7 +38,7 @@ struct kafka_offsets_topic {
  * observed; what fails for a part only is noted with kafka_poll_failed(). */
 struct kafka_poll {
     const struct source_config *config;
-    struct kafka_client *client;
+    struct kafka_client *client, *stable; /* in the roles KAFKA_ADMIN and KAFKA_STABLE */
     struct snapshot *snapshot;
     struct poll_report *report;
     struct kafka_failures *failures; /* NULL: nobody wants them */

@@ -43,6 +43,13 @@ void kafka_reader_free(struct kafka_reader *reader)
     kafka_marks_free(&reader->marks);
 }
 
+bool kafka_reader_open(struct kafka_reader *reader, const struct source_config *config, struct error *error)
+{
+    if (reader->client == NULL)
+        reader->client = kafka_client_new(config, KAFKA_READER, error);
+    return reader->client != NULL;
+}
+
 void kafka_reader_renew(struct kafka_reader *reader)
 {
     kafka_client_free(&reader->client);
@@ -240,14 +247,7 @@ static rd_kafka_resp_err_t learn_topics(struct kafka_poll *poll, struct kafka_re
 
 static void look_up_wanted(struct kafka_poll *poll, struct kafka_layout *layout, struct kafka_reader *reader)
 {
-    struct error error = {0};
     int64_t budget_ms = poll->config->poll_interval_ms / INTERVAL_SHARE;
-    if (reader->client == NULL)
-        reader->client = kafka_client_new(poll->config, KAFKA_READER, &error);
-    if (reader->client == NULL) {
-        poll_report_item_failed(poll->report, STAGE_TIMESTAMPS, &error);
-        return;
-    }
     struct round round = {.poll = poll, .layout = layout, .reader = reader};
     int64_t deadline_us = clock_monotonic_us() + 1000 * (budget_ms < BUDGET_MS ? budget_ms : BUDGET_MS);
     rd_kafka_resp_err_t code = learn_topics(poll, reader);

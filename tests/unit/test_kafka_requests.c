@@ -42,10 +42,12 @@ static int set_up(void **state)
     f->poll = (struct kafka_poll){
         .config = &f->config,
         .client = kafka_client_new(&f->config, KAFKA_ADMIN, &error),
+        .stable = kafka_client_new(&f->config, KAFKA_STABLE, &error),
         .snapshot = snapshot_new(),
         .report = &f->report,
     };
     assert_non_null(f->poll.client);
+    assert_non_null(f->poll.stable);
     assert_true(kafka_read_metadata(&f->poll, &error));
     free(kafka_layout_follow(&f->layout, f->poll.snapshot, &(uint64_t){0}));
     f->groups = (struct kafka_groups){.items = MEM_NEW(struct kafka_group), .count = 1};
@@ -60,6 +62,7 @@ static int tear_down(void **state)
     struct fixture *f = *state;
     snapshot_free(&f->poll.snapshot);
     kafka_client_free(&f->poll.client);
+    kafka_client_free(&f->poll.stable);
     kafka_groups_free(&f->groups);
     kafka_layout_free(&f->layout);
     error_clear(&f->report.first_error);
@@ -155,6 +158,8 @@ static void test_timestamps_are_read(void **state)
     struct fixture *f = *state;
     struct kafka_reader reader = {0};
     struct snapshot *s = f->poll.snapshot;
+    struct error error = {0};
+    assert_true(kafka_reader_open(&reader, &f->config, &error));
     produce(f);
     uint32_t topic = (uint32_t)snapshot_find_topic(s, STR_LITERAL("orders"));
     uint32_t partition = s->topics[topic].first_partition + 2;
