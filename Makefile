@@ -287,10 +287,12 @@ test-kafka-versions: setup-test
 	    $(PYTHON) tests/run --build $(BUILD) --kafka $(BUILD)/kafka-$$version --suite integration 'kafka and not dashboard' || exit 1; \
 	done
 
+# GROUPS_OBSERVED='100 1000' measures a million positions too, for some ten minutes more.
+GROUPS_OBSERVED ?= 100
 # PEER='COMMAND@PORT' is another exporter to compare with; BOOTSTRAP in it becomes the brokers' addresses.
 bench: setup-bench
 	@$(MAKE) --no-print-directory all kafka $(BENCH_PROGRAMS)
-	@$(PYTHON) tests/bench/run --build $(BUILD) --kafka $(KAFKA) $(if $(PEER),--peer '$(PEER)')
+	@$(PYTHON) tests/bench/run --build $(BUILD) --kafka $(KAFKA) --groups $(GROUPS_OBSERVED) $(if $(PEER),--peer '$(PEER)')
 	@$(PYTHON) tests/bench/run_http --build $(BUILD)
 	@$(PYTHON) tests/bench/run_rules --build $(BUILD)
 	@$(BUILD)/tests/bench/bench_logstore
