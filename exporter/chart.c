@@ -28,10 +28,11 @@ static uint32_t least_missed(const struct chart *chart, int64_t now)
 
 struct chart *chart_add(struct chart *chart, const struct chart_sample *sample)
 {
-    struct chart *fresh = MEM_NEW(struct chart);
+    uint32_t count = chart == NULL ? 0 : chart->count, left_out = count;
+    uint32_t room = count < CHART_SAMPLES ? count + 1 : CHART_SAMPLES;
+    struct chart *fresh = mem_array(1, sizeof *fresh + room * sizeof *fresh->samples);
     atomic_init(&fresh->holders, 1);
     if (chart != NULL) {
-        uint32_t count = chart->count, left_out = count;
         if (count == CHART_SAMPLES)
             left_out = least_missed(chart, sample->time);
         memcpy(fresh->samples, chart->samples, left_out * sizeof *fresh->samples);

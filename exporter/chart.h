@@ -22,9 +22,9 @@ struct chart_sample {
 
 /* Immutable once it is shared, and alive as long as somebody holds it. */
 struct chart {
-    uint32_t count;
-    struct chart_sample samples[CHART_SAMPLES]; /* the oldest first */
     atomic_size_t holders;
+    uint32_t count;                /* at most CHART_SAMPLES */
+    struct chart_sample samples[]; /* the oldest first */
 };
 
 /* A chart with this sample after those of `chart`, whose hold is given back; NULL there: the first sample. */

@@ -64,53 +64,64 @@ static size_t *make_room(const struct snapshot *snapshot)
     return first;
 }
 
-static int offset_order(const void *a, const void *b)
+static int number_order(const void *a, const void *b)
 {
-    int64_t x = ((const struct kafka_mark *)a)->offset, y = ((const struct kafka_mark *)b)->offset;
+    int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
     return (x > y) - (x < y);
 }
 
-/* Sorts a partition's marks and leaves each offset once; returns how many remain. */
-static size_t sort_unique(struct kafka_mark *marks, size_t count)
+/* Sorts a partition's offsets and leaves each once; returns how many remain. */
+static size_t sort_unique(int64_t *offsets, size_t count)
 {
     size_t kept = 0;
     if (count > 1)
-        qsort(marks, count, sizeof *marks, offset_order);
+        qsort(offsets, count, sizeof *offsets, number_order);
     for (size_t i = 0; i < count; i++)
-        if (kept == 0 || marks[i].offset != marks[kept - 1].offset)
-            marks[kept++] = marks[i];
+        if (kept == 0 || offsets[i] != offsets[kept - 1])
+            offsets[kept++] = offsets[i];
     return kept;
 }
 
-/* Fills the room with all that is wanted, and closes the gaps between the partitions. */
-static struct kafka_marks wanted_marks(const struct snapshot *snapshot)
+/* Fills the room with all offsets that are wanted; used[i] becomes how many these are of partition i. */
+static void fill_room(const struct snapshot *snapshot, const size_t *first, int64_t *offsets, size_t *used)
 {
-    struct kafka_marks marks = {.first = make_room(snapshot), .partitions = snapshot->partition_count};
-    marks.items = MEM_ARRAY(marks.first[marks.partitions], struct kafka_mark);
-    size_t *used = MEM_ARRAY(marks.partitions, size_t);
-    for (uint32_t i = 0; i < marks.partitions; i++) {
+    for (uint32_t i = 0; i < snapshot->partition_count; i++) {
         const struct snap_partition *partition = &snapshot->partitions[i];
         bool is_open = has_open_transaction(partition);
-        if (marks.first[i + 1] - marks.first[i] > is_open && has_records(partition))
-            marks.items[marks.first[i] + used[i]++].offset = partition->start;
+        if (first[i + 1] - first[i] > is_open && has_records(partition))
+            offsets[first[i] + used[i]++] = partition->start;
         if (is_open)
-            marks.items[marks.first[i] + used[i]++].offset = partition->last_stable;
+            offsets[first[i] + used[i]++] = partition->last_stable;
     }
     for (uint32_t i = 0; i < snapshot->position_count; i++) {
         uint32_t partition = snapshot->positions[i].partition;
         int64_t offset = first_unread(snapshot, &snapshot->positions[i]);
         if (offset != UNKNOWN)
-            marks.items[marks.first[partition] + used[partition]++].offset = offset;
+            offsets[first[partition] + used[partition]++] = offset;
     }
+}
+
+/* Many groups may wait at the same offset, so marks are made when it is known how many are wanted. Only their
+ * offsets are set. */
+static struct kafka_marks wanted_marks(const struct snapshot *snapshot)
+{
+    struct kafka_marks marks = {.first = make_room(snapshot), .partitions = snapshot->partition_count};
+    int64_t *offsets = MEM_ARRAY(marks.first[marks.partitions], int64_t);
+    size_t *used = MEM_ARRAY(marks.partitions, size_t);
+    fill_room(snapshot, marks.first, offsets, used);
     for (uint32_t i = 0; i < marks.partitions; i++) {
-        struct kafka_mark *own = &marks.items[marks.first[i]];
+        int64_t *own = &offsets[marks.first[i]];
         size_t count = sort_unique(own, used[i]);
-        memmove(&marks.items[marks.count], own, count * sizeof *own);
+        memmove(&offsets[marks.count], own, count * sizeof *own);
         marks.first[i] = marks.count;
         marks.count += count;
     }
     marks.first[marks.partitions] = marks.count;
+    marks.items = MEM_ARRAY(marks.count, struct kafka_mark);
+    for (size_t i = 0; i < marks.count; i++)
+        marks.items[i].offset = offsets[i];
     free(used);
+    free(offsets);
     return marks;
 }
 
@@ -178,6 +189,11 @@ void kafka_marks_settle_end(struct kafka_marks *marks, uint32_t partition, int64
 }
 
 /* --- into the snapshot --------------------------------------------------------------------------------- */
+
+static int offset_order(const void *a, const void *b)
+{
+    return number_order(&((const struct kafka_mark *)a)->offset, &((const struct kafka_mark *)b)->offset);
+}
 
 /* UNKNOWN, NO_RECORD or the timestamp. */
 static int64_t timestamp_at(const struct kafka_marks *marks, uint32_t partition, int64_t offset)

@@ -94,7 +94,7 @@ int main(int argc, char **argv)
     printf("bytes_a_position %zu\nbytes_a_partition %zu\n", sizeof(struct position_memory),
            sizeof(struct partition_memory));
     printf("bytes_of_events_a_group %zu\nbytes_of_past_a_topic %zu\n", EVENTS * sizeof(struct event),
-           sizeof(struct chart));
+           sizeof(struct chart) + CHART_SAMPLES * sizeof(struct chart_sample));
     history_free(&history);
     return 0;
 }

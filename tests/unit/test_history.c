@@ -68,7 +68,8 @@ static void same(const struct findings *a, const struct findings *b)
     struct subscription_findings topic_a = a->subscriptions[0], topic_b = b->subscriptions[0];
     same_events(group_a.events, group_b.events);
     assert_int_equal(topic_a.chart->count, topic_b.chart->count);
-    assert_memory_equal(topic_a.chart->samples, topic_b.chart->samples, sizeof topic_a.chart->samples);
+    assert_memory_equal(topic_a.chart->samples, topic_b.chart->samples,
+                        topic_a.chart->count * sizeof *topic_a.chart->samples);
     group_a.events = group_b.events = NULL;
     topic_a.chart = topic_b.chart = NULL;
     assert_memory_equal(&group_a, &group_b, sizeof group_a);
