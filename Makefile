@@ -4,6 +4,7 @@
 #   make run      install what is missing, build, start the demo; Ctrl-C ends it
 #   make stack    the same with Prometheus and Alertmanager on top: real alerts within two minutes
 #   make test     install what is missing, build, run every test; ends with "N passed, N failed"
+#   make test-thread   what threads share, under the thread sanitizer
 #   make test-kafka-versions   the tests that need a broker, against older Kafkas
 #   make check    formatting, static analysis, borders between folders, generated docs up to date
 #   make bench    the measurements, as ratios against something in the same run
@@ -249,6 +250,14 @@ test: setup-test
 	@$(MAKE) --no-print-directory test-programs BUILD=$(BUILD)/sanitized SANITIZE=address,undefined CFLAGS='-O1 -g'
 	@$(MAKE) --no-print-directory kafka python-tools
 	@$(PYTHON) tests/run --build $(BUILD) --build $(BUILD)/sanitized --kafka $(KAFKA)
+
+# Scrapes, reloads, polls and protection at once. Not a part of `make test`: it would be a third build.
+THREAD_TESTS := test_formats or test_http_limits or test_web_config or test_cardinality or test_groups or test_reload or test_state
+.PHONY: test-thread
+test-thread: setup-test
+	@$(MAKE) --no-print-directory test-programs BUILD=$(BUILD)/thread SANITIZE=thread CFLAGS='-O1 -g'
+	@$(PYTHON) tests/run --build $(BUILD)/thread --suite integration '($(THREAD_TESTS)) and not hundred and not bad_file'
+	@$(PYTHON) tests/run --build $(BUILD)/thread --suite unit threads
 
 # A Kafka to test against: its jars, fetched once a version.
 KAFKA_VERSION ?= 4.3.1

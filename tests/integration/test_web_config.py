@@ -303,7 +303,7 @@ def test_a_mistake_is_one_line_that_names_the_place(tmp_path, content, named):
     path.write_text(content)
     port = processes.free_port()
     code, output, errors = run(
-        "serve", "--kafka", "127.0.0.1:1", "--listen", f"127.0.0.1:{port}", "--web.config.file", str(path)
+        "serve", "--logstore", "/nonexistent", "--listen", f"127.0.0.1:{port}", "--web.config.file", str(path)
     )
     assert code == 2 and output == b"" and len(errors.strip().splitlines()) == 1, errors
     assert "s3cret" not in errors
