@@ -40,7 +40,6 @@ struct connections {
 enum {
     CHECK_SECONDS = 1,
     FEWEST = 16,
-    UNSENT = 256 * 1024, /* bytes of an answer that the kernel holds; fewer would cost quick readers time */
     OTHER_DESCRIPTORS = 200, /* for sources, files, the library itself */
     /* Of a stream the kernel takes this much ahead of what its reader has room for, not the megabytes that it
      * would take else: a slow reader pins little memory, and a crowd of them little time to render what
@@ -116,13 +115,6 @@ static void add(struct connections *connections, struct open_connection *connect
     enter(connections, connection, PHASE_WAITING, connections->limits.header_seconds);
 }
 
-/* Else the kernel takes up to four megabytes of an answer, whether its reader takes them or not. */
-static void bound_unsent(int fd)
-{
-    int bytes = UNSENT;
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof bytes); /* it works without */
-}
-
 void connections_notify(void *context, struct MHD_Connection *connection, void **socket_context,
                         enum MHD_ConnectionNotificationCode code)
 {
@@ -131,7 +123,6 @@ void connections_notify(void *context, struct MHD_Connection *connection, void *
     if (code == MHD_CONNECTION_NOTIFY_STARTED) {
         *socket_context = open = MEM_NEW(struct open_connection);
         open->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-        bound_unsent(open->fd);
         pthread_mutex_lock(&connections->lock);
         add(connections, open);
     } else {
