@@ -2,6 +2,7 @@
 
 #include "logstore/bytes.h"
 #include "logstore/config.h"
+#include "logstore/document.h"
 
 #include <stdlib.h>
 
@@ -87,11 +88,13 @@ bool catalog_decode(struct catalog *catalog, struct str bytes, struct error *err
 {
     struct cursor cursor = cursor_make(bytes.bytes, bytes.length);
     struct catalog read = {0};
-    uint32_t version = cursor_u32(&cursor);
+    uint32_t version;
+    if (!document_take_version(&cursor, "the catalog", CATALOG_VERSION, &version, error))
+        return false;
     read.next_number = cursor_u32(&cursor);
     read.offsets_retention_ms = cursor_i64(&cursor);
     uint32_t count = cursor_u32(&cursor);
-    if (version != CATALOG_VERSION || count > cursor_left(&cursor) / SMALLEST_TOPIC)
+    if (count > cursor_left(&cursor) / SMALLEST_TOPIC)
         cursor.failed = true;
     if (!cursor.failed) {
         read.topics = calloc(count == 0 ? 1 : count, sizeof *read.topics);

@@ -173,13 +173,14 @@ static struct str make_id(struct str client_id, struct error *error)
 }
 
 /* Adds the consumer to the members in memory, with a slot for its heartbeats; its number. 0: failed. */
-static uint32_t add_member(struct logstore_consumer *consumer, struct str id, const char *host, int64_t now,
-                           struct error *error)
+static uint32_t add_member(struct logstore_consumer *consumer, struct str id, const char *host,
+                           const struct moment *now, struct error *error)
 {
     struct member member = {
         .assignor = consumer->options.assignor,
         .session_timeout_ms = consumer->options.session_timeout_ms,
         .max_poll_interval_ms = consumer->options.max_poll_interval_ms,
+        .boot = now->boot,
         .id = id,
         .client_id = consumer->options.client_id,
         .host = str_of(host),
@@ -189,17 +190,17 @@ static uint32_t add_member(struct logstore_consumer *consumer, struct str id, co
     if (member.topics != NULL)
         memcpy(member.topics, consumer->topics, consumer->topic_count * sizeof(struct str));
     struct member *added =
-        member.topics == NULL ? NULL : membership_add(&consumer->group->membership, &member, now);
+        member.topics == NULL ? NULL : membership_add(&consumer->group->membership, &member, now->wall);
     if (added == NULL) {
         free(member.topics);
         error_set(error, ERROR_MEMORY, "no memory for a member");
         return 0;
     }
-    return group_member_touch(consumer->group, added->number, now, now, error) ? added->number : 0;
+    return group_member_touch(consumer->group, added->number, now->run, now->run, error) ? added->number : 0;
 }
 
 /* Becomes a member; the caller holds the group's lock and has settled it. */
-static bool become_member(struct logstore_consumer *consumer, int64_t now, struct error *error)
+static bool become_member(struct logstore_consumer *consumer, const struct moment *now, struct error *error)
 {
     char host[HOST_SIZE] = "";
     drop_assignment(consumer);
@@ -220,7 +221,7 @@ static bool become_member(struct logstore_consumer *consumer, int64_t now, struc
 }
 
 /* Agrees to the rebalance that is going on. */
-static bool join_again(struct logstore_consumer *consumer, struct member *member, int64_t now,
+static bool join_again(struct logstore_consumer *consumer, struct member *member, const struct moment *now,
                        struct error *error)
 {
     drop_assignment(consumer);
@@ -232,15 +233,16 @@ static bool join_again(struct logstore_consumer *consumer, struct member *member
 /* Looks after the group; the caller holds its lock. *warn: a rebalance has begun, and this is the moment to
  * commit. A member that missed its timeout is evicted even when nobody else has noticed, so that all agree on
  * what happened. */
-static bool check_group(struct logstore_consumer *consumer, int64_t now, bool *warn, struct error *error)
+static bool check_group(struct logstore_consumer *consumer, bool *warn, struct error *error)
 {
     struct group *group = consumer->group;
-    if (!group_members_settle(group, now, error))
+    struct moment now = moment_now();
+    if (!group_members_settle(group, &now, error))
         return false;
     uint32_t number = atomic_load(&consumer->number);
     struct member *member = membership_find(&group->membership, number);
-    if (member != NULL ? !group_member_touch(group, number, now, now, error)
-                       : !become_member(consumer, now, error))
+    if (member != NULL ? !group_member_touch(group, number, now.run, now.run, error)
+                       : !become_member(consumer, &now, error))
         return false;
     number = atomic_load(&consumer->number);
     member = membership_find(&group->membership, number);
@@ -249,7 +251,7 @@ static bool check_group(struct logstore_consumer *consumer, int64_t now, bool *w
         consumer->warned = true;
         if (*warn)
             return true;
-        if (!join_again(consumer, member, now, error))
+        if (!join_again(consumer, member, &now, error))
             return false;
         member = membership_find(&group->membership, number);
     }
@@ -275,7 +277,7 @@ static bool check_if_due(struct logstore_consumer *consumer, bool *warn, struct 
         return true;
     if (!group_lock(consumer->group, error))
         return false;
-    bool done = check_group(consumer, clock_wall_ms(), warn, error);
+    bool done = check_group(consumer, warn, error);
     group_unlock(consumer->group);
     consumer->checked_us = *warn || !done ? 0 : now_us;
     return done;
@@ -366,19 +368,20 @@ struct logstore_consumer *logstore_consumer_join(struct logstore *store, struct 
     return NULL;
 }
 
-static bool leave(struct logstore_consumer *consumer, int64_t now, struct error *error)
+static bool leave(struct logstore_consumer *consumer, struct error *error)
 {
     struct group *group = consumer->group;
+    struct moment now = moment_now();
     uint32_t number = atomic_load(&consumer->number);
-    if (!group_members_settle(group, now, error))
+    if (!group_members_settle(group, &now, error))
         return false;
     struct member *member = membership_find(&group->membership, number);
     if (member == NULL)
         return true;
-    membership_remove(&group->membership, member, now);
+    membership_remove(&group->membership, member, now.wall);
     return group_members_save(group, error) &&
            offsets_delete(&group->offsets, offsets_identity(0, number), error) &&
-           group_members_settle(group, now, error);
+           group_members_settle(group, &now, error);
 }
 
 bool logstore_consumer_leave(struct logstore_consumer **consumer, struct error *error)
@@ -389,7 +392,7 @@ bool logstore_consumer_leave(struct logstore_consumer **consumer, struct error *
         return true;
     bool done = group_lock(leaving->group, error);
     if (done) {
-        done = leave(leaving, clock_wall_ms(), error);
+        done = leave(leaving, error);
         group_unlock(leaving->group);
     }
     consumer_free(leaving);
@@ -406,14 +409,14 @@ void logstore_consumer_abandon(struct logstore_consumer **consumer)
 bool logstore_consumer_heartbeat(struct logstore_consumer *consumer, struct error *error)
 {
     struct group *group = consumer->group;
-    int64_t now = clock_wall_ms();
     uint32_t number = atomic_load(&consumer->number);
     if (!group_lock(group, error))
         return false;
-    bool done = group_members_settle(group, now, error);
+    struct moment now = moment_now();
+    bool done = group_members_settle(group, &now, error);
     const struct member *member = done ? membership_find(&group->membership, number) : NULL;
     if (member != NULL) {
-        done = group_member_touch(group, number, member->last_poll, now, error);
+        done = group_member_touch(group, number, member->last_poll, now.run, error);
     } else if (done) {
         error_set(error, ERROR_CONFLICT, "the member was evicted from its group");
         done = false;
@@ -579,13 +582,13 @@ static bool put_positions(struct logstore_consumer *consumer, int64_t now, struc
 bool logstore_consumer_commit(struct logstore_consumer *consumer, struct error *error)
 {
     struct group *group = consumer->group;
-    int64_t now = clock_wall_ms();
     if (consumer->assigned_count == 0)
         return true;
     if (!group_lock(group, error))
         return false;
-    bool done = group_members_settle(group, now, error) && check_generation(consumer, error) &&
-                put_positions(consumer, now, error);
+    struct moment now = moment_now();
+    bool done = group_members_settle(group, &now, error) && check_generation(consumer, error) &&
+                put_positions(consumer, now.wall, error);
     group->unsynced = true;
     group_unlock(group);
     return done && group_commit_wait(group, error);

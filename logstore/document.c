@@ -175,3 +175,14 @@ bool document_write(struct document *document, struct str value, struct error *e
     document->sequence = next.sequence;
     return true;
 }
+
+bool document_take_version(struct cursor *cursor, const char *what, uint32_t known, uint32_t *version,
+                           struct error *error)
+{
+    *version = cursor_u32(cursor);
+    if (*version >= 1 && *version <= known)
+        return true;
+    error_set(error, ERROR_UNSUPPORTED, "%s has format version %u; this program knows up to version %u", what,
+              *version, known);
+    return false;
+}

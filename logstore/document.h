@@ -1,6 +1,7 @@
 #ifndef LOGSTORE_DOCUMENT_H
 #define LOGSTORE_DOCUMENT_H
 
+#include "logstore/bytes.h"
 #include "logstore/head.h"
 
 #include "exporter/base/buf.h"
@@ -30,5 +31,10 @@ bool document_read(struct document *document, struct buf *value, struct error *e
 /* Replaces the value and waits until it is on the disk. The caller holds the lock that guards the document.
  */
 bool document_write(struct document *document, struct str value, struct error *error);
+
+/* Every value begins with the version of its layout. Takes it; ERROR_UNSUPPORTED, which calls the value
+ * `what`, when it is none of those from 1 to `known`. */
+bool document_take_version(struct cursor *cursor, const char *what, uint32_t known, uint32_t *version,
+                           struct error *error);
 
 #endif

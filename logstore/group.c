@@ -280,9 +280,8 @@ bool group_check_empty(const struct group *group, struct error *error)
 }
 
 static bool commit_locked(struct group *group, const struct logstore_commit *commits, size_t count,
-                          struct error *error)
+                          int64_t now, struct error *error)
 {
-    int64_t now = clock_wall_ms();
     bool done = group_check_empty(group, error);
     for (size_t i = 0; done && i < count; i++)
         done = put_commit(group, &commits[i], now, error);
@@ -290,13 +289,15 @@ static bool commit_locked(struct group *group, const struct logstore_commit *com
     return done;
 }
 
-/* Locks the group, settled; one that is deleted in the same moment is made anew. */
-static bool obtain_locked(struct logstore *store, struct str name, struct group **group, struct error *error)
+/* Locks the group, settled as of *now; one that is deleted in the same moment is made anew. */
+static bool obtain_locked(struct logstore *store, struct str name, struct group **group, struct moment *now,
+                          struct error *error)
 {
     for (int tries = 0;; tries++) {
         if (!group_obtain(store, name, group, error) || !group_lock(*group, error))
             return false;
-        if (group_members_settle(*group, clock_wall_ms(), error))
+        *now = moment_now();
+        if (group_members_settle(*group, now, error))
             return true;
         group_unlock(*group);
         if (error->code != ERROR_NOT_FOUND || tries > 0)
@@ -309,9 +310,10 @@ bool logstore_commit(struct logstore *store, struct str name, const struct logst
                      size_t count, struct error *error)
 {
     struct group *group;
-    if (!store_check_writable(store, error) || !obtain_locked(store, name, &group, error))
+    struct moment now;
+    if (!store_check_writable(store, error) || !obtain_locked(store, name, &group, &now, error))
         return false;
-    bool done = commit_locked(group, commits, count, error);
+    bool done = commit_locked(group, commits, count, now.wall, error);
     group_unlock(group);
     return done && group_commit_wait(group, error);
 }

@@ -51,10 +51,10 @@ bool group_members_save(struct group *group, struct error *error);
 
 /* Loads, evicts members that are gone, begins a rebalance where partitions were added, ends one where all
  * have joined; and writes that down. */
-bool group_members_settle(struct group *group, int64_t now, struct error *error);
+bool group_members_settle(struct group *group, const struct moment *now, struct error *error);
 
-/* Writes down a member's sign of life. */
-bool group_member_touch(struct group *group, uint32_t number, int64_t last_poll, int64_t now,
+/* Writes down a member's sign of life; both times as of moment.run. */
+bool group_member_touch(struct group *group, uint32_t number, int64_t last_poll, int64_t last_heartbeat,
                         struct error *error);
 
 /* Syncs the commits that await the interval. */

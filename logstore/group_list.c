@@ -1,6 +1,7 @@
 #include "logstore/group_list.h"
 
 #include "logstore/bytes.h"
+#include "logstore/document.h"
 
 #include <stdlib.h>
 
@@ -16,10 +17,12 @@ bool group_list_decode(struct group_list *list, struct str bytes, struct error *
 {
     struct cursor cursor = cursor_make(bytes.bytes, bytes.length);
     struct group_list read = {0};
-    uint32_t version = cursor_u32(&cursor);
+    uint32_t version;
+    if (!document_take_version(&cursor, "the list of groups", LIST_VERSION, &version, error))
+        return false;
     read.next_number = cursor_u32(&cursor);
     uint32_t count = cursor_u32(&cursor);
-    if (version != LIST_VERSION || count > cursor_left(&cursor) / SMALLEST_GROUP)
+    if (count > cursor_left(&cursor) / SMALLEST_GROUP)
         cursor.failed = true;
     read.groups = cursor.failed ? NULL : calloc(count == 0 ? 1 : count, sizeof *read.groups);
     if (!cursor.failed && read.groups == NULL) {

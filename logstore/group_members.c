@@ -101,22 +101,23 @@ bool group_members_save(struct group *group, struct error *error)
     return false;
 }
 
-bool group_member_touch(struct group *group, uint32_t number, int64_t last_poll, int64_t now,
+bool group_member_touch(struct group *group, uint32_t number, int64_t last_poll, int64_t last_heartbeat,
                         struct error *error)
 {
-    struct offsets_entry entry = {.identity = offsets_identity(0, number), .offset = last_poll, .time = now};
+    struct offsets_entry entry = {
+        .identity = offsets_identity(0, number), .offset = last_poll, .time = last_heartbeat};
     return offsets_put(&group->offsets, &entry, STR_LITERAL(""), error);
 }
 
 /* Removes those who are gone; what they leave behind in `offsets` is freed once they are out of the document.
  */
-static bool evict(struct group *group, int64_t now)
+static bool evict(struct group *group, const struct moment *now)
 {
     struct membership *membership = &group->membership;
     bool any = false;
     for (uint32_t i = 0; i < membership->count;)
-        if (member_is_gone(&membership->members[i], now)) {
-            membership_remove(membership, &membership->members[i], now);
+        if (member_gone_for(&membership->members[i], now) > 0) {
+            membership_remove(membership, &membership->members[i], now->wall);
             any = true;
         } else {
             i++;
@@ -153,7 +154,7 @@ static bool free_leftovers(struct group *group, struct error *error)
     }
 }
 
-bool group_members_settle(struct group *group, int64_t now, struct error *error)
+bool group_members_settle(struct group *group, const struct moment *now, struct error *error)
 {
     bool completed, changed;
     struct logstore *store = group->store;
@@ -170,10 +171,10 @@ bool group_members_settle(struct group *group, int64_t now, struct error *error)
     changed = evicted;
     if (done && membership->state == LOGSTORE_GROUP_STABLE &&
         membership->basis != membership_basis(membership, &store->catalog)) {
-        membership_begin_rebalance(membership, now);
+        membership_begin_rebalance(membership, now->wall);
         changed = true;
     }
-    done = done && membership_complete(membership, &store->catalog, now, &completed, error);
+    done = done && membership_complete(membership, &store->catalog, now->wall, &completed, error);
     pthread_mutex_unlock(&store->mutex);
     if (!done) {
         group->members_document.sequence = 0;

@@ -1,8 +1,6 @@
 #include "logstore/group.h"
 #include "logstore/quote.h"
 
-#include "exporter/base/clock.h"
-
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,9 +46,10 @@ static bool reset_locked(struct group *group, const struct partition_view *view,
                          struct logstore_reset_result *result, struct error *error)
 {
     struct offsets_entry entry = {.identity = offsets_identity(view->place.topic, commit->partition)}, before;
+    struct moment now = moment_now();
     int64_t start, end;
     bool found;
-    if (!group_members_settle(group, clock_wall_ms(), error) || !group_check_empty(group, error) ||
+    if (!group_members_settle(group, &now, error) || !group_check_empty(group, error) ||
         !offsets_find(&group->offsets, entry.identity, &before, &found, error) ||
         !logstore_offsets(group->store, commit->topic, commit->partition, &start, &end, error))
         return false;
@@ -62,7 +61,7 @@ static bool reset_locked(struct group *group, const struct partition_view *view,
     if (dry_run || result->after == result->before)
         return true;
     entry.offset = result->after;
-    entry.time = clock_wall_ms();
+    entry.time = now.wall;
     group->unsynced = true;
     return offsets_put(&group->offsets, &entry, STR_LITERAL(""), error);
 }
@@ -131,7 +130,8 @@ static bool unlist(struct document *document, struct str name, struct error *err
 static bool delete_locked(struct group *group, struct document *document, struct str name,
                           struct error *error)
 {
-    if (!group_members_settle(group, clock_wall_ms(), error) || !group_check_empty(group, error))
+    struct moment now = moment_now();
+    if (!group_members_settle(group, &now, error) || !group_check_empty(group, error))
         return false;
     group->membership.state = LOGSTORE_GROUP_DEAD;
     return unlist(document, name, error) && group_members_save(group, error) &&
@@ -204,12 +204,12 @@ static void note_outdated(void *context, uint32_t slot, const struct offsets_ent
 
 /* As in Kafka: the offsets of a group that has been empty for long enough, if they are as old themselves.
  * *none: nothing is left of the group. */
-static bool expire_locked(struct group *group, int64_t now, int64_t retention_ms, bool *none,
-                          struct error *error)
+static bool expire_locked(struct group *group, int64_t retention_ms, bool *none, struct error *error)
 {
-    struct outdated outdated = {.before = now - retention_ms};
+    struct moment now = moment_now();
+    struct outdated outdated = {.before = now.wall - retention_ms};
     *none = false;
-    if (!group_members_settle(group, now, error))
+    if (!group_members_settle(group, &now, error))
         return false;
     if (group->membership.count > 0 || group->membership.since > outdated.before)
         return true;
@@ -238,7 +238,7 @@ static bool expire_group(struct logstore *store, struct str name, struct error *
     pthread_mutex_unlock(&store->mutex);
     if (!group_lock(group, error))
         return false;
-    bool done = expire_locked(group, clock_wall_ms(), retention_ms, &none, error);
+    bool done = expire_locked(group, retention_ms, &none, error);
     group_unlock(group);
     return done && (!none || logstore_delete_group(store, name, error));
 }

@@ -284,7 +284,8 @@ struct logstore_consumer_options {
     struct str client_id;            /* for people to recognise it by; may be empty */
     enum logstore_assignor assignor; /* the member that has been there longest decides */
     enum logstore_reset reset;
-    int64_t session_timeout_ms;   /* without a sign of life for so long it is gone; 0: 45,000 */
+    int64_t session_timeout_ms;   /* without a sign of life for so long it is gone; 0: 45,000. While the
+                                     machine sleeps no time passes, nor does it matter how clocks are set */
     int64_t max_poll_interval_ms; /* likewise without a poll; 0: 300,000 */
 };
 

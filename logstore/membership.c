@@ -2,10 +2,11 @@
 
 #include "logstore/bytes.h"
 #include "logstore/crc32c.h"
+#include "logstore/document.h"
 
 #include <stdlib.h>
 
-enum { MEMBERSHIP_VERSION = 1, MEMBER_JOINED = 1, SMALLEST_MEMBER = 48, TOPIC_SIZE = 4, RUN_SIZE = 12 };
+enum { MEMBERSHIP_VERSION = 2, MEMBER_JOINED = 1, SMALLEST_MEMBER = 48, TOPIC_SIZE = 4, RUN_SIZE = 12 };
 
 static void member_free(struct member *member)
 {
@@ -36,13 +37,14 @@ static uint32_t take_count(struct cursor *cursor, size_t size)
 }
 
 /* False only for lack of memory. */
-static bool decode_member(struct cursor *cursor, struct member *member)
+static bool decode_member(struct cursor *cursor, uint32_t version, struct member *member)
 {
     member->number = cursor_u32(cursor);
     member->joined = cursor_u32(cursor) & MEMBER_JOINED;
     member->assignor = (enum logstore_assignor)(cursor_u32(cursor) & 1);
     member->session_timeout_ms = cursor_i64(cursor);
     member->max_poll_interval_ms = cursor_i64(cursor);
+    member->boot = version == 1 ? 0 : cursor_u64(cursor);
     member->id = cursor_str(cursor);
     member->client_id = cursor_str(cursor);
     member->host = cursor_str(cursor);
@@ -67,7 +69,7 @@ static bool decode_member(struct cursor *cursor, struct member *member)
     return true;
 }
 
-static bool decode_members(struct cursor *cursor, struct membership *membership)
+static bool decode_members(struct cursor *cursor, uint32_t version, struct membership *membership)
 {
     uint32_t count = take_count(cursor, SMALLEST_MEMBER);
     membership->members = calloc(count + (size_t)1, sizeof *membership->members);
@@ -75,7 +77,7 @@ static bool decode_members(struct cursor *cursor, struct membership *membership)
         return false;
     while (membership->count < count && !cursor->failed) {
         struct member *member = &membership->members[membership->count++];
-        if (!decode_member(cursor, member))
+        if (!decode_member(cursor, version, member))
             return false;
         bool rising = membership->count == 1 || member[-1].number < member->number;
         if (!rising || member->number == 0 || member->number >= membership->next_number)
@@ -88,15 +90,18 @@ bool membership_decode(struct membership *membership, struct str bytes, struct e
 {
     struct cursor cursor = cursor_make(bytes.bytes, bytes.length);
     struct membership read = {0};
-    uint32_t version = cursor_u32(&cursor), state = cursor_u32(&cursor);
+    uint32_t version;
+    if (!document_take_version(&cursor, "the list of members", MEMBERSHIP_VERSION, &version, error))
+        return false;
+    uint32_t state = cursor_u32(&cursor);
     read.state = state;
     read.generation = cursor_i64(&cursor);
     read.since = cursor_i64(&cursor);
     read.basis = cursor_u64(&cursor);
     read.next_number = cursor_u32(&cursor);
-    if (version != MEMBERSHIP_VERSION || state > LOGSTORE_GROUP_DEAD || read.generation < 0)
+    if (state > LOGSTORE_GROUP_DEAD || read.generation < 0)
         cursor.failed = true;
-    bool enough = decode_members(&cursor, &read);
+    bool enough = decode_members(&cursor, version, &read);
     if (enough && (cursor.failed || cursor_left(&cursor) > 0 ||
                    (read.count == 0) != (state == LOGSTORE_GROUP_EMPTY || state == LOGSTORE_GROUP_DEAD)))
         error_set(error, ERROR_CORRUPT, "the members of the group aren't what they should be");
@@ -136,6 +141,7 @@ static void encode_member(const struct member *member, struct buf *bytes)
     add32(bytes, member->assignor);
     add64(bytes, (uint64_t)member->session_timeout_ms);
     add64(bytes, (uint64_t)member->max_poll_interval_ms);
+    add64(bytes, member->boot);
     add_str(bytes, member->id);
     add_str(bytes, member->client_id);
     add_str(bytes, member->host);
@@ -174,10 +180,22 @@ struct member *membership_find(const struct membership *membership, uint32_t num
     return NULL;
 }
 
-bool member_is_gone(const struct member *member, int64_t now)
+/* By how much more than `limit` the two times are apart. A sign of life from the future is none: it was given
+ * in another run of the machine, if the boot can't be told. */
+static uint64_t overdue(int64_t last, int64_t now, int64_t limit)
 {
-    return now - member->last_heartbeat > member->session_timeout_ms ||
-           now - member->last_poll > member->max_poll_interval_ms;
+    uint64_t apart = now > last ? (uint64_t)now - (uint64_t)last : (uint64_t)last - (uint64_t)now;
+    uint64_t allowed = limit < 0 ? 0 : (uint64_t)limit;
+    return apart > allowed ? apart - allowed : 0;
+}
+
+int64_t member_gone_for(const struct member *member, const struct moment *now)
+{
+    uint64_t by_session = overdue(member->last_heartbeat, now->run, member->session_timeout_ms);
+    uint64_t by_poll = overdue(member->last_poll, now->run, member->max_poll_interval_ms);
+    uint64_t gone = by_session > by_poll ? by_session : by_poll;
+    uint64_t most = now->run > 0 ? (uint64_t)now->run : 1;
+    return (int64_t)(member->boot != now->boot || gone > most ? most : gone);
 }
 
 static void forget_assignments(struct membership *membership)

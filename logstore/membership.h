@@ -2,6 +2,7 @@
 #define LOGSTORE_MEMBERSHIP_H
 
 #include "logstore/catalog.h"
+#include "logstore/moment.h"
 
 /* Of a group that was deleted while somebody had its files open; nobody outside gets to see it. */
 enum { LOGSTORE_GROUP_DEAD = LOGSTORE_GROUP_STABLE + 1 };
@@ -17,12 +18,13 @@ struct member {
     bool joined;     /* ready for the next generation */
     enum logstore_assignor assignor;
     int64_t session_timeout_ms, max_poll_interval_ms;
+    uint64_t boot;                  /* in which it joined, and its process lives; 0: unknown */
     struct str id, client_id, host; /* borrowed, as are the topics' names */
     struct str *topics;             /* owned: what it wants to read */
     uint32_t topic_count;
     struct assigned_run *runs; /* owned */
     uint32_t run_count;
-    int64_t last_poll, last_heartbeat; /* from the member's slot; not in the document */
+    int64_t last_poll, last_heartbeat; /* moment.run, from the member's slot; not in the document */
 };
 
 /* Who reads for a group: what the document `members` holds. Without a coordinator: whoever holds the group's
@@ -30,7 +32,7 @@ struct member {
 struct membership {
     unsigned state; /* enum logstore_group_state, or LOGSTORE_GROUP_DEAD */
     int64_t generation;
-    int64_t since;  /* when the state was entered */
+    int64_t since;  /* when the state was entered, by the wall clock */
     uint64_t basis; /* of topics and partitions that the assignment was made of */
     uint32_t next_number;
     struct member *members; /* owned; by rising number */
@@ -44,8 +46,11 @@ void membership_free(struct membership *membership);
 
 struct member *membership_find(const struct membership *membership, uint32_t number);
 
-/* Whether it missed its session timeout or poll interval. */
-bool member_is_gone(const struct member *member, int64_t now);
+/* For how many milliseconds it has been gone: since it missed its session timeout or poll interval, or since
+ * the machine booted without it. 0: it is alive. */
+int64_t member_gone_for(const struct member *member, const struct moment *now);
+
+/* In what follows `now` is by the wall clock. */
 
 /* Adds a member, whose `topics` are taken over, and begins a rebalance. NULL: no memory; nothing was taken
  * over then. */

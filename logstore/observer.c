@@ -2,8 +2,6 @@
 #include "logstore/group.h"
 #include "logstore/reader.h"
 
-#include "exporter/base/clock.h"
-
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -310,15 +308,15 @@ static bool reserve_members(struct logstore_observer *observer, size_t count, st
 
 /* Notes those members that aren't gone. Their array may still move, so for now the group tells only how many.
  */
-static bool note_members(struct logstore_observer *observer, const struct membership *membership, int64_t now,
-                         size_t *alive, struct error *error)
+static bool note_members(struct logstore_observer *observer, const struct membership *membership,
+                         const struct moment *now, size_t *alive, struct error *error)
 {
     *alive = 0;
     if (!reserve_members(observer, observer->member_count + membership->count, error))
         return false;
     for (uint32_t i = 0; i < membership->count; i++) {
         const struct member *member = &membership->members[i];
-        if (member_is_gone(member, now))
+        if (member_gone_for(member, now) > 0)
             continue;
         observer->members[observer->member_count++] = (struct logstore_observed_member){
             .id = member->id,
@@ -334,21 +332,19 @@ static bool note_members(struct logstore_observer *observer, const struct member
 }
 
 /* When the last of them was gone, as nobody has written it down yet. */
-static int64_t last_gone(const struct membership *membership)
+static int64_t last_gone(const struct membership *membership, const struct moment *now)
 {
-    int64_t last = 0;
+    int64_t shortest = INT64_MAX;
     for (uint32_t i = 0; i < membership->count; i++) {
-        const struct member *member = &membership->members[i];
-        int64_t by_session = member->last_heartbeat + member->session_timeout_ms;
-        int64_t by_poll = member->last_poll + member->max_poll_interval_ms;
-        int64_t gone = by_session < by_poll ? by_session : by_poll;
-        last = gone > last ? gone : last;
+        int64_t gone_for = member_gone_for(&membership->members[i], now);
+        shortest = gone_for < shortest ? gone_for : shortest;
     }
-    return last;
+    return now->wall - shortest;
 }
 
-static bool observe_group(struct logstore_observer *observer, const struct group_name *name, int64_t now,
-                          struct logstore_observed_group *observed, struct error *error)
+static bool observe_group(struct logstore_observer *observer, const struct group_name *name,
+                          const struct moment *now, struct logstore_observed_group *observed,
+                          struct error *error)
 {
     struct group *group;
     if (!group_by_number(observer->store, name->number, &group, error))
@@ -362,7 +358,7 @@ static bool observe_group(struct logstore_observer *observer, const struct group
     observed->state = empty ? LOGSTORE_GROUP_EMPTY : (enum logstore_group_state)membership->state;
     observed->generation = membership->generation;
     if (empty)
-        observed->empty_since = membership->count == 0 ? membership->since : last_gone(membership);
+        observed->empty_since = membership->count == 0 ? membership->since : last_gone(membership, now);
     return true;
 }
 
@@ -377,7 +373,7 @@ bool logstore_observe_groups(struct logstore_observer *observer,
     bool done = groups_refresh(observer->store, error);
     pthread_mutex_unlock(&observer->store->mutex);
     const struct group_list *list = &observer->store->group_list;
-    int64_t now = clock_wall_ms();
+    struct moment now = moment_now();
     if (!done || !reserve((void **)&observer->groups, list->count, sizeof *observer->groups, error))
         return false;
     for (uint32_t i = 0; i < list->count; i++) {
@@ -385,7 +381,7 @@ bool logstore_observe_groups(struct logstore_observer *observer,
         *observed = (struct logstore_observed_group){
             .name = list->groups[i].name, .generation = -1, .empty_since = -1};
         struct error ignored = {0}; /* logstore_observe_commits() tells of a group that can't be read */
-        (void)observe_group(observer, &list->groups[i], now, observed, &ignored);
+        (void)observe_group(observer, &list->groups[i], &now, observed, &ignored);
         error_clear(&ignored);
     }
     const struct logstore_observed_member *next = observer->members;

@@ -27,8 +27,8 @@ struct offsets_place {
 /* One slot: a committed offset, or a member's heartbeat. */
 struct offsets_entry {
     uint64_t identity;
-    int64_t offset; /* or when the member last polled */
-    int64_t time;   /* of the commit, or of the member's last heartbeat */
+    int64_t offset; /* or when the member last polled, as moment.run */
+    int64_t time;   /* of the commit, by the wall clock; or of the member's last heartbeat, as moment.run */
     uint32_t region;
     uint16_t sequence;
     uint16_t flags;

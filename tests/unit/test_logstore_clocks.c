@@ -1,0 +1,232 @@
+#include "logstore/fsio.h"
+#include "tests/lib/logstore_fixture.h"
+
+#include "exporter/base/clock.h"
+
+/*
+ * Members' time-outs while the clocks do what they like. The clocks are this file's own, in place of those in
+ * exporter/base/clock.c: the wall clock is set, the machine sleeps or boots, and only what it has run counts.
+ */
+
+#define GROUP STR_LITERAL("billing")
+
+enum { SESSION_MS = 10000, POLL_MS = 60000 };
+
+static const struct str ORDERS = {"orders", 6};
+static int64_t wall_ms, run_us;
+
+int64_t clock_wall_ms(void)
+{
+    return wall_ms;
+}
+
+int64_t clock_monotonic_us(void)
+{
+    return run_us;
+}
+
+static int no_fault(void *context, enum fsio_call call, int fd, const char *name, uint64_t position,
+                    size_t *count)
+{
+    (void)context;
+    (void)call;
+    (void)fd;
+    (void)name;
+    (void)position;
+    (void)count;
+    return 0;
+}
+
+static struct fsio_fault machine = {.before = no_fault};
+
+static int set_up(void **state)
+{
+    wall_ms = 1764000000000;
+    run_us = 5000000;
+    machine.boot = 1;
+    fsio_fault = &machine;
+    return fixture_setup(state);
+}
+
+static int tear_down(void **state)
+{
+    fsio_fault = NULL;
+    return fixture_teardown(state);
+}
+
+/* Time passes: both clocks go on. */
+static void pass(int64_t ms)
+{
+    wall_ms += ms;
+    run_us += ms * 1000;
+}
+
+static struct logstore_consumer *join(struct logstore *store)
+{
+    struct error error = {0};
+    struct logstore_consumer_options options = {.session_timeout_ms = SESSION_MS,
+                                                .max_poll_interval_ms = POLL_MS};
+    struct logstore_consumer *consumer = logstore_consumer_join(store, GROUP, &ORDERS, 1, &options, &error);
+    MUST(consumer != NULL);
+    return consumer;
+}
+
+static struct logstore *store_with_member(struct logstore_consumer **consumer)
+{
+    struct error error = {0};
+    struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
+    MUST(logstore_topic_create(store, ORDERS, 2, NULL, &error));
+    *consumer = join(store);
+    return store;
+}
+
+static void poll_nothing(struct logstore_consumer *consumer)
+{
+    struct error error = {0};
+    struct logstore_record record;
+    struct logstore_source source;
+    MUST(logstore_consumer_poll(consumer, 0, &record, &source, &error) == LOGSTORE_POLL_NOTHING);
+}
+
+/* What somebody sees who only reads. */
+static struct logstore_observed_group observe(void)
+{
+    struct error error = {0};
+    const struct logstore_observed_topic *topics;
+    const struct logstore_observed_group *groups;
+    size_t count;
+    struct logstore_observer *observer = logstore_observer_open(fixture_folder, &error);
+    MUST(observer != NULL && logstore_observe_topics(observer, &topics, &count, &error));
+    MUST(logstore_observe_groups(observer, &groups, &count, &error));
+    assert_int_equal(count, 1);
+    struct logstore_observed_group group = groups[0];
+    logstore_observer_close(&observer);
+    return group;
+}
+
+/* Whether a commit from outside finds the group without members, which also evicts those that are gone. */
+static void check_empty(struct logstore *store, bool empty)
+{
+    struct error error = {0};
+    struct logstore_commit commit = {ORDERS, 0, 0, STR_LITERAL("")};
+    assert_int_equal(observe().member_count, empty ? 0 : 1);
+    assert_int_equal(observe().state, empty ? LOGSTORE_GROUP_EMPTY : LOGSTORE_GROUP_STABLE);
+    if (empty)
+        MUST(logstore_commit(store, GROUP, &commit, 1, &error));
+    else
+        MUST_FAIL(logstore_commit(store, GROUP, &commit, 1, &error), ERROR_CONFLICT);
+}
+
+/* A year forward, and five years back: the members stay, in their generation. */
+static void test_setting_the_wall_clock_evicts_nobody(void **state)
+{
+    (void)state;
+    const int64_t year_ms = INT64_C(365) * 24 * 3600 * 1000;
+    struct logstore_consumer *consumer;
+    struct logstore *store = store_with_member(&consumer);
+    for (int step = 0; step < 2; step++) {
+        wall_ms += step == 0 ? year_ms : -5 * year_ms;
+        check_empty(store, false);
+        pass(SESSION_MS / 2);
+        poll_nothing(consumer);
+        assert_int_equal(logstore_consumer_generation(consumer), 1);
+    }
+    logstore_consumer_abandon(&consumer);
+    logstore_close(&store);
+}
+
+/* The wall clock was set back, but the member is as dead as it would have been. */
+static void test_setting_the_wall_clock_keeps_nobody(void **state)
+{
+    (void)state;
+    struct logstore_consumer *consumer;
+    struct logstore *store = store_with_member(&consumer);
+    wall_ms -= 3600000;
+    pass(SESSION_MS);
+    check_empty(store, false);
+    pass(1);
+    assert_int_equal(observe().empty_since, wall_ms - 1);
+    check_empty(store, true);
+    logstore_consumer_abandon(&consumer);
+    logstore_close(&store);
+}
+
+/* The machine sleeps for a night: the wall clock alone goes on. */
+static void test_a_machine_that_slept_has_its_members_still(void **state)
+{
+    (void)state;
+    struct logstore_consumer *consumer;
+    struct logstore *store = store_with_member(&consumer);
+    pass(SESSION_MS / 2);
+    wall_ms += 8 * 3600000;
+    check_empty(store, false);
+    poll_nothing(consumer);
+    assert_int_equal(logstore_consumer_generation(consumer), 1);
+    logstore_consumer_abandon(&consumer);
+    logstore_close(&store);
+}
+
+/* The machine boots while the clock that counts since then happens to show what the member's signs of life do.
+ * No process outlives that. */
+static void test_nobody_outlives_a_boot(void **state)
+{
+    (void)state;
+    struct logstore_consumer *consumer;
+    struct logstore *store = store_with_member(&consumer);
+    machine.boot = 2;
+    wall_ms += 30000;
+    struct logstore_observed_group group = observe();
+    assert_int_equal(group.member_count, 0);
+    assert_int_equal(group.empty_since, wall_ms - run_us / 1000); /* the boot, at the latest */
+    check_empty(store, true);
+    assert_int_equal(observe().empty_since, wall_ms); /* offsets expire no earlier than from now on */
+    logstore_consumer_abandon(&consumer);
+    logstore_close(&store);
+}
+
+/* Without a boot id: signs of life from the future were given before the machine booted. */
+static void test_a_boot_is_noticed_without_its_id(void **state)
+{
+    (void)state;
+    struct logstore_consumer *consumer;
+    fsio_fault = NULL; /* the kernel's own id, which stays */
+    run_us = INT64_C(3600000000);
+    struct logstore *store = store_with_member(&consumer);
+    check_empty(store, false);
+    run_us = 5000000;
+    check_empty(store, true);
+    logstore_consumer_abandon(&consumer);
+    logstore_close(&store);
+}
+
+/* Polls are judged by the same clock. */
+static void test_the_poll_interval_goes_by_what_the_machine_ran(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore_consumer *consumer;
+    struct logstore *store = store_with_member(&consumer);
+    for (int i = 0; i < POLL_MS / 5000; i++) {
+        pass(5000);
+        wall_ms -= 7000;
+        MUST(logstore_consumer_heartbeat(consumer, &error));
+    }
+    pass(1);
+    MUST_FAIL(logstore_consumer_heartbeat(consumer, &error), ERROR_CONFLICT);
+    logstore_consumer_abandon(&consumer);
+    logstore_close(&store);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_setting_the_wall_clock_evicts_nobody),
+        TEST(test_setting_the_wall_clock_keeps_nobody),
+        TEST(test_a_machine_that_slept_has_its_members_still),
+        TEST(test_nobody_outlives_a_boot),
+        TEST(test_a_boot_is_noticed_without_its_id),
+        TEST(test_the_poll_interval_goes_by_what_the_machine_ran),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
