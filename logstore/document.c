@@ -129,24 +129,23 @@ static bool read_value(const struct document *document, const struct half *half,
     return true;
 }
 
+/* A value is on the disk before the half that tells of it; so where the half is whole, a value that stays
+ * wrong is damaged, and the one before it would be an old one. */
 bool document_read(struct document *document, struct buf *value, struct error *error)
 {
+    struct half halves[2];
     for (int tries = 0; tries < TRIES; tries++) {
-        struct half halves[2];
-        if (!read_halves(document, halves, error))
+        bool whole;
+        if (!read_halves(document, halves, error) || !read_value(document, &halves[0], value, &whole, error))
             return false;
-        for (int i = 0; i < 2; i++) {
-            bool whole;
-            if (!read_value(document, &halves[i], value, &whole, error))
-                return false;
-            if (whole) {
-                document->sequence = halves[i].sequence;
-                return true;
-            }
+        if (whole) {
+            document->sequence = halves[0].sequence;
+            return true;
         }
         sched_yield();
     }
-    error_set(error, ERROR_CORRUPT, "%s holds no whole value, at %d", document->file.name, AT_HALVES);
+    error_set(error, ERROR_CORRUPT, "%s: bad checksum in the value, at %llu", document->file.name,
+              (unsigned long long)(halves[0].sequence == 0 ? AT_HALVES : halves[0].position));
     return false;
 }
 

@@ -383,10 +383,12 @@ struct logstore_observed_group {
     struct str name;
     enum logstore_group_state state; /* members past their session timeout count as gone */
     int64_t generation;              /* rises by one with each rebalance; 0: never had a member; -1: can't be
-                                        read, as logstore_observe_commits() will tell */
+                                        read */
     int64_t empty_since;             /* since when it has had no members; -1: it has some */
     const struct logstore_observed_member *members;
     size_t member_count;
+    const struct error *failure; /* why what is above can't be read; NULL: it could. Commits may be readable
+                                    nevertheless. Valid until the next logstore_observe_groups() */
 };
 
 struct logstore_observed_commit {

@@ -32,8 +32,9 @@ struct logstore_observer {
     size_t topic_count, partition_count, number_size;
 
     struct logstore_observed_group *groups;
+    struct error *failures;                   /* by group */
     struct logstore_observed_member *members; /* of all groups */
-    size_t group_count, member_count, member_capacity;
+    size_t group_count, failure_count, member_count, member_capacity;
 
     struct logstore_observed_commit *commits;
     size_t commit_count, commit_capacity;
@@ -58,6 +59,13 @@ struct logstore_observer *logstore_observer_open(const char *path, struct error 
     return observer;
 }
 
+static void forget_failures(struct logstore_observer *observer)
+{
+    for (size_t i = 0; i < observer->failure_count; i++)
+        error_clear(&observer->failures[i]);
+    observer->failure_count = 0;
+}
+
 /* Forgets the store; what was laid out of it is gone too. */
 static void leave(struct logstore_observer *observer)
 {
@@ -75,6 +83,8 @@ void logstore_observer_close(struct logstore_observer **observer)
     if (closing == NULL)
         return;
     leave(closing);
+    forget_failures(closing);
+    free(closing->failures);
     free(closing->partitions);
     free(closing->numbers);
     free(closing->groups);
@@ -208,21 +218,18 @@ static bool read_slots(struct logstore_observer *observer, struct error *error)
     return true;
 }
 
-/* The slot of a topic's partition among those read; false when it can't be read, or is another's by now. */
+/* The slot of a topic's partition among those read; false when it can't be read, with an error, or is
+ * another's by now. */
 static bool find_slot(const struct logstore_observer *observer, const struct topic *topic, uint32_t partition,
-                      struct slot *slot)
+                      struct slot *slot, struct error *error)
 {
     uint32_t index = topic_slot(topic, partition);
     uint64_t position = SLOTS_BEGIN + (uint64_t)SLOT_SIZE * index;
-    if (position + SLOT_SIZE > observer->slots.length)
+    bool whole = position + SLOT_SIZE <= observer->slots.length &&
+                 slot_decode((const uint8_t *)observer->slots.bytes + position, slot);
+    /* It may have been half-written: once more. */
+    if (!whole && !slot_read(&observer->store->partitions_file, index, slot, error))
         return false;
-    if (!slot_decode((const uint8_t *)observer->slots.bytes + position, slot)) {
-        struct error ignored = {0}; /* it may have been half-written: once more */
-        bool read = slot_read(&observer->store->partitions_file, index, slot, &ignored);
-        error_clear(&ignored);
-        if (!read)
-            return false;
-    }
     return slot->topic == topic->number && slot->partition == partition;
 }
 
@@ -233,8 +240,11 @@ static void fill_starts(struct logstore_observer *observer)
         const struct topic *topic = &observer->store->catalog.topics[i];
         for (uint32_t partition = 0; partition < topic->partitions; partition++, observed++) {
             struct slot slot;
+            struct error ignored = {0}; /* logstore_observe_ends() will tell */
             *observed = (struct logstore_observed_partition){-1, -1, -1};
-            if (!find_slot(observer, topic, partition, &slot))
+            bool found = find_slot(observer, topic, partition, &slot, &ignored);
+            error_clear(&ignored);
+            if (!found)
                 continue;
             observed->start = slot.start;
             observed->start_timestamp = slot.start < slot.end ? slot.start_timestamp : -1;
@@ -274,13 +284,17 @@ bool logstore_observe_ends(struct logstore_observer *observer, struct error *err
         const struct topic *topic = &observer->store->catalog.topics[i];
         for (uint32_t partition = 0; partition < topic->partitions; partition++, observed++) {
             struct slot slot = {0};
-            bool found = find_slot(observer, topic, partition, &slot);
+            struct error failure = {0};
+            bool found = find_slot(observer, topic, partition, &slot, &failure);
             observed->end = found ? slot.end : -1;
-            damaged += !found && observed->start < 0;
+            if (failure.code != ERROR_NONE && damaged++ == 0)
+                *error = failure; /* the first one is told */
+            else
+                error_clear(&failure);
         }
     }
     if (damaged > 0)
-        error_set(error, ERROR_CORRUPT, "the offsets of %zu partitions can't be read", damaged);
+        error_wrap(error, "%zu partitions can't be read", damaged);
     return damaged == 0;
 }
 
@@ -374,15 +388,17 @@ bool logstore_observe_groups(struct logstore_observer *observer,
     pthread_mutex_unlock(&observer->store->mutex);
     const struct group_list *list = &observer->store->group_list;
     struct moment now = moment_now();
-    if (!done || !reserve((void **)&observer->groups, list->count, sizeof *observer->groups, error))
+    forget_failures(observer);
+    if (!done || !reserve((void **)&observer->groups, list->count, sizeof *observer->groups, error) ||
+        !reserve((void **)&observer->failures, list->count, sizeof *observer->failures, error))
         return false;
+    observer->failure_count = list->count;
     for (uint32_t i = 0; i < list->count; i++) {
         struct logstore_observed_group *observed = &observer->groups[i];
         *observed = (struct logstore_observed_group){
             .name = list->groups[i].name, .generation = -1, .empty_since = -1};
-        struct error ignored = {0}; /* logstore_observe_commits() tells of a group that can't be read */
-        (void)observe_group(observer, &list->groups[i], &now, observed, &ignored);
-        error_clear(&ignored);
+        if (!observe_group(observer, &list->groups[i], &now, observed, &observer->failures[i]))
+            observed->failure = &observer->failures[i];
     }
     const struct logstore_observed_member *next = observer->members;
     for (uint32_t i = 0; i < list->count; next += observer->groups[i++].member_count)

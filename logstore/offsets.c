@@ -299,6 +299,16 @@ static bool visit_slots(const struct offsets *offsets, const uint8_t *bytes, uin
     return true;
 }
 
+/* A file that was cut is told by its odd size, if it isn't cut between two slots. */
+static bool check_size(const struct offsets *offsets, uint64_t size, struct error *error)
+{
+    if (size >= slot_position(SLOTS_ADDED_LEAST) && size % OFFSETS_SLOT_SIZE == 0)
+        return true;
+    error_set(error, ERROR_CORRUPT, "%s ends at %llu, where more is expected", offsets->file.name,
+              (unsigned long long)size);
+    return false;
+}
+
 static bool each_read(struct offsets *offsets, offsets_visit *visit, void *context, struct error *error)
 {
     const size_t size = (size_t)SLOTS_AT_ONCE * OFFSETS_SLOT_SIZE;
@@ -308,6 +318,9 @@ static bool each_read(struct offsets *offsets, offsets_visit *visit, void *conte
         error_set(error, ERROR_MEMORY, "no memory to read offsets");
         return false;
     }
+    uint64_t file_size;
+    if (!fsio_size(&offsets->file, &file_size, error) || !check_size(offsets, file_size, error))
+        return false;
     for (uint32_t slot = 0;;) {
         size_t got, count;
         if (!fsio_read(&offsets->file, bytes, size, slot_position(slot), &got, error))
@@ -326,7 +339,8 @@ bool offsets_each(struct offsets *offsets, offsets_visit *visit, void *context, 
 {
     if (!offsets->read_only)
         return each_read(offsets, visit, context, error);
-    if (!fsio_map(&offsets->file, &offsets->mapping, error))
+    if (!fsio_map(&offsets->file, &offsets->mapping, error) ||
+        !check_size(offsets, offsets->mapping.length, error))
         return false;
     size_t count = offsets->mapping.length / OFFSETS_SLOT_SIZE - 1; /* without the head, which was checked */
     return visit_slots(offsets, offsets->mapping.bytes + HEAD_SIZE, 0, count, visit, context, error);

@@ -48,7 +48,7 @@ static bool read_checked(struct partition *partition, struct slot *slot, struct 
     if (slot_read(file, partition->slot, slot, error)) {
         if (!check_owner(partition, slot, error))
             return false;
-        if (slot->boot == fsio_boot() && slot->boot != 0)
+        if (slot->boot == fsio_boot() && slot->boot != 0 && !slot->torn)
             return true;
     } else {
         if (error->code != ERROR_CORRUPT)

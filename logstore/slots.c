@@ -66,6 +66,12 @@ static bool half_whole(const uint8_t bytes[HALF_SIZE])
     return get64(bytes + AT_SEQUENCE) != 0 && get32(bytes + AT_CRC) == crc32c(0, bytes, AT_CRC);
 }
 
+static bool half_written(const uint8_t bytes[HALF_SIZE])
+{
+    static const uint8_t zeros[HALF_SIZE];
+    return memcmp(bytes, zeros, HALF_SIZE) != 0;
+}
+
 static void decode_half(const uint8_t bytes[HALF_SIZE], struct slot *slot)
 {
     *slot = (struct slot){
@@ -94,10 +100,13 @@ bool slot_decode(const uint8_t *bytes, struct slot *slot)
     const uint8_t *a = bytes, *b = bytes + HALF_SIZE;
     bool b_newer = get64(b + AT_SEQUENCE) > get64(a + AT_SEQUENCE);
     const uint8_t *newer = b_newer ? b : a, *older = b_newer ? a : b;
-    const uint8_t *whole = half_whole(newer) ? newer : half_whole(older) ? older : NULL;
-    if (whole != NULL)
-        decode_half(whole, slot);
-    return whole != NULL;
+    bool newer_whole = half_whole(newer), older_whole = half_whole(older);
+    if (newer_whole || older_whole) {
+        const uint8_t *other = newer_whole ? older : newer;
+        decode_half(newer_whole ? newer : older, slot);
+        slot->torn = !(newer_whole && older_whole) && half_written(other);
+    }
+    return newer_whole || older_whole;
 }
 
 bool slot_read(const struct file *file, uint32_t index, struct slot *slot, struct error *error)

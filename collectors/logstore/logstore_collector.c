@@ -192,8 +192,11 @@ static void add_group(struct poll *poll, size_t index, const struct logstore_obs
     poll->snapshot->groups[group].commits_unknown = !add_commits(poll, (uint32_t)group, index, &failure);
     if (poll->snapshot->groups[group].commits_unknown)
         poll_report_item_failed(poll->report, STAGE_COMMITS, &failure);
-    if (observed->generation < 0)
-        return; /* it can't be read: then nothing else about it is known */
+    if (observed->failure != NULL) { /* then nothing else about it is known */
+        error_set(&failure, observed->failure->code, "%s", error_text(observed->failure));
+        poll_report_item_failed(poll->report, STAGE_GROUPS, &failure);
+        return;
+    }
     struct snap_group *added = &poll->snapshot->groups[group];
     added->state = group_state(observed->state);
     added->generation = observed->generation;

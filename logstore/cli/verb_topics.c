@@ -168,6 +168,10 @@ static bool verify_groups(struct logstore_observer *observer, int64_t *damages, 
     for (size_t i = 0; i < count; i++) {
         const struct logstore_observed_commit *commits;
         size_t commit_count;
+        if (groups[i].failure != NULL) {
+            printf("%s\n", error_text(groups[i].failure));
+            ++*damages;
+        }
         if (logstore_observe_commits(observer, i, &commits, &commit_count, error))
             continue;
         if (error->code != ERROR_CORRUPT)

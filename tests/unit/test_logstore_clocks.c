@@ -166,8 +166,8 @@ static void test_a_machine_that_slept_has_its_members_still(void **state)
     logstore_close(&store);
 }
 
-/* The machine boots while the clock that counts since then happens to show what the member's signs of life do.
- * No process outlives that. */
+/* The machine boots while the clock that counts since then happens to show what the member's signs of life
+ * do. No process outlives that. */
 static void test_nobody_outlives_a_boot(void **state)
 {
     (void)state;
