@@ -136,32 +136,34 @@ LOGSTORE_VERSION := $(LOGSTORE_MAJOR).0.0
 LOGSTORE_OBJECTS := $(call objects,$(LOGSTORE) exporter/base/buf.c exporter/base/error.c exporter/base/clock.c)
 PUBLIC          := $(BUILD)/public
 
-$(PUBLIC)/liblogstore.so.$(LOGSTORE_MAJOR): $(LOGSTORE_OBJECTS) logstore/liblogstore.map
+# One object in which only the public names are left, under the names that the installed header gives them.
+$(PUBLIC)/logstore.o: $(LOGSTORE_OBJECTS)
 	@mkdir -p $(@D)
-	$(LINK) -shared -Wl,-soname,$(@F) -Wl,--version-script=logstore/liblogstore.map -o $@ $(LOGSTORE_OBJECTS)
+	ld -r -o $@ $^
+	objcopy --redefine-sym error_text=logstore_error_text --redefine-sym error_clear=logstore_error_clear $@
+	objcopy -w --keep-global-symbol='logstore_*' $@
 
-$(PUBLIC)/liblogstore.a: $(LOGSTORE_OBJECTS)
-	@mkdir -p $(@D)
+$(PUBLIC)/liblogstore.so.$(LOGSTORE_MAJOR): $(PUBLIC)/logstore.o
+	$(LINK) -shared -Wl,-soname,$(@F) -o $@ $<
+
+$(PUBLIC)/liblogstore.a: $(PUBLIC)/logstore.o
 	@rm -f $@
-	ld -r -o $(@D)/logstore.o $^
-	objcopy -w --keep-global-symbol='logstore_*' --keep-global-symbol=error_text --keep-global-symbol=error_clear $(@D)/logstore.o
-	$(AR) rcs $@ $(@D)/logstore.o
+	$(AR) rcs $@ $<
 
 $(PUBLIC)/logstore.h: logstore/logstore.h exporter/base/error.h exporter/base/str.h logstore/public_header.py
 	@mkdir -p $(@D)
 	$(PYTHON) logstore/public_header.py $< >$@
 
-$(PUBLIC)/logstore.pc: logstore/logstore.pc.in Makefile
-	@mkdir -p $(@D)
-	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(LOGSTORE_VERSION)|' $< >$@
+.PHONY: install install-program install-library install-dashboards install-alerts
+install: install-program install-library install-dashboards install-alerts
 
-.PHONY: install install-program install-dashboards install-alerts
-install: install-program install-dashboards install-alerts $(addprefix $(PUBLIC)/,liblogstore.so.$(LOGSTORE_MAJOR) liblogstore.a logstore.h logstore.pc)
+install-library: $(addprefix $(PUBLIC)/,liblogstore.so.$(LOGSTORE_MAJOR) liblogstore.a logstore.h)
 	install -d $(DESTDIR)$(PREFIX)/lib/pkgconfig $(DESTDIR)$(PREFIX)/include/logstore
 	install -m 644 $(PUBLIC)/liblogstore.a $(PUBLIC)/liblogstore.so.$(LOGSTORE_MAJOR) $(DESTDIR)$(PREFIX)/lib
 	ln -sf liblogstore.so.$(LOGSTORE_MAJOR) $(DESTDIR)$(PREFIX)/lib/liblogstore.so
 	install -m 644 $(PUBLIC)/logstore.h $(DESTDIR)$(PREFIX)/include/logstore
-	install -m 644 $(PUBLIC)/logstore.pc $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(LOGSTORE_VERSION)|' logstore/logstore.pc.in \
+	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/logstore.pc
 
 DOCUMENTS      = $(PREFIX)/share/doc/tidemark
 SYSTEMD_UNITS ?= $(PREFIX)/lib/systemd/system

@@ -14,39 +14,41 @@
  *     ./worker store & tidemark log append store orders --key 17
  */
 
-#include "logstore/logstore.h"
+#include <logstore/logstore.h>
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#define ORDERS STR_LITERAL("orders")
-#define BOOKED STR_LITERAL("booked")
-#define DEAD   STR_LITERAL("orders.dead")
+#define ORDERS LOGSTORE_STR_LITERAL("orders")
+#define BOOKED LOGSTORE_STR_LITERAL("booked")
+#define DEAD   LOGSTORE_STR_LITERAL("orders.dead")
 
-static int fail(const char *what, struct error *error)
+static int fail(const char *what, struct logstore_error *error)
 {
-    fprintf(stderr, "%s: %s\n", what, error_text(error));
-    error_clear(error);
+    fprintf(stderr, "%s: %s\n", what, logstore_error_text(error));
+    logstore_error_clear(error);
     return 1;
 }
 
 /* Makes a topic, unless it is there. */
-static bool provide_topic(struct logstore *store, struct str topic, unsigned cleanup, struct error *error)
+static bool provide_topic(struct logstore *store, struct logstore_str topic, unsigned cleanup,
+                          struct logstore_error *error)
 {
     struct logstore_config config = logstore_config_default();
     config.cleanup_policy = cleanup;
     if (logstore_topic_create(store, topic, 4, &config, error))
         return true;
-    if (error->code != ERROR_EXISTS)
+    if (error->code != LOGSTORE_ERROR_EXISTS)
         return false;
-    error_clear(error);
+    logstore_error_clear(error);
     return true;
 }
 
 /* Whether the order was booked before: looked up in the partition where its key must be. A real program would
  * ask its database, within the transaction that books. */
-static bool is_booked(struct logstore *store, struct str key, bool *booked, struct error *error)
+static bool is_booked(struct logstore *store, struct logstore_str key, bool *booked,
+                      struct logstore_error *error)
 {
     struct logstore_topic topic;
     struct logstore_record record;
@@ -60,7 +62,7 @@ static bool is_booked(struct logstore *store, struct str key, bool *booked, stru
         return false;
     struct logstore_reader *reader = logstore_reader_open(store, BOOKED, partition, start, error);
     while (reader != NULL && (read = logstore_read(reader, &record, error)) == LOGSTORE_READ_RECORD)
-        *booked = *booked || str_equal(record.key, key);
+        *booked = *booked || logstore_str_equal(record.key, key);
     logstore_reader_close(&reader);
     return read == LOGSTORE_READ_END;
 }
@@ -79,12 +81,12 @@ static const char *check(const struct logstore_record *order)
 }
 
 static bool bury(struct logstore *store, const struct logstore_record *order,
-                 const struct logstore_source *source, const char *reason, struct error *error)
+                 const struct logstore_source *source, const char *reason, struct logstore_error *error)
 {
     char origin[64];
     snprintf(origin, sizeof origin, "partition %u offset %lld", source->partition, (long long)order->offset);
-    const struct logstore_header headers[] = {{STR_LITERAL("reason"), str_of(reason)},
-                                              {STR_LITERAL("origin"), str_of(origin)}};
+    const struct logstore_header headers[] = {{LOGSTORE_STR_LITERAL("reason"), logstore_str_of(reason)},
+                                              {LOGSTORE_STR_LITERAL("origin"), logstore_str_of(origin)}};
     struct logstore_record dead = *order;
     dead.headers = headers;
     dead.header_count = 2;
@@ -93,7 +95,7 @@ static bool bury(struct logstore *store, const struct logstore_record *order,
 }
 
 static bool process(struct logstore *store, const struct logstore_record *order,
-                    const struct logstore_source *source, struct error *error)
+                    const struct logstore_source *source, struct logstore_error *error)
 {
     bool booked;
     const char *reason = check(order);
@@ -104,7 +106,7 @@ static bool process(struct logstore *store, const struct logstore_record *order,
     return booked || logstore_produce(store, BOOKED, order, 1, NULL, error);
 }
 
-static bool work(struct logstore *store, struct logstore_consumer *consumer, struct error *error)
+static bool work(struct logstore *store, struct logstore_consumer *consumer, struct logstore_error *error)
 {
     for (;;) {
         struct logstore_record order;
@@ -115,17 +117,18 @@ static bool work(struct logstore *store, struct logstore_consumer *consumer, str
             return false;
         if (logstore_consumer_commit(consumer, error))
             continue;
-        if (error->code != ERROR_CONFLICT)
+        if (error->code != LOGSTORE_ERROR_CONFLICT)
             return false;
-        error_clear(error); /* another worker has the partition now: it will pass over what we have booked */
+        logstore_error_clear(
+            error); /* another worker has the partition now: it will pass over what we have booked */
     }
 }
 
 int main(int argc, char **argv)
 {
-    struct error error = {0};
+    struct logstore_error error = {0};
     struct logstore_options options = {.access = LOGSTORE_CREATE};
-    const struct str topic = ORDERS;
+    const struct logstore_str topic = ORDERS;
     if (argc != 2) {
         fprintf(stderr, "Usage: worker DIR\n");
         return 2;
@@ -137,12 +140,12 @@ int main(int argc, char **argv)
     if (provide_topic(store, ORDERS, LOGSTORE_CLEANUP_DELETE, &error) &&
         provide_topic(store, BOOKED, LOGSTORE_CLEANUP_COMPACT, &error) &&
         provide_topic(store, DEAD, LOGSTORE_CLEANUP_DELETE, &error))
-        consumer = logstore_consumer_join(store, STR_LITERAL("booking"), &topic, 1, NULL, &error);
+        consumer = logstore_consumer_join(store, LOGSTORE_STR_LITERAL("booking"), &topic, 1, NULL, &error);
     if (consumer != NULL)
         (void)work(store, consumer, &error);
     int code = fail("work", &error);
     (void)logstore_consumer_leave(&consumer, &error);
-    error_clear(&error);
+    logstore_error_clear(&error);
     logstore_close(&store);
     return code;
 }

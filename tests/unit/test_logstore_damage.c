@@ -88,7 +88,7 @@ static bool is_told(const struct buf *dump, const char *name)
     return named;
 }
 
-/* The half of a two-place structure that has the byte; false: there is none. */
+/* The half of a two-place structure that has the byte, or the whole; false: there is none. */
 static bool half_around(const char *name, size_t at, size_t *start, size_t *size)
 {
     static const struct {
@@ -107,8 +107,11 @@ static bool half_around(const char *name, size_t at, size_t *start, size_t *size
             at < KINDS[i].begin || at >= KINDS[i].end)
             continue;
         size_t slot = KINDS[i].begin + (at - KINDS[i].begin) / KINDS[i].distance * KINDS[i].distance;
-        if (at < slot + KINDS[i].halves_at)
-            return false;
+        if (at < slot + KINDS[i].halves_at) { /* the identity, which may be 0 now: the slot was never taken */
+            *start = slot;
+            *size = KINDS[i].distance;
+            return true;
+        }
         *start = slot + KINDS[i].halves_at + (at - slot - KINDS[i].halves_at) / KINDS[i].half * KINDS[i].half;
         *size = KINDS[i].half;
         return true;
