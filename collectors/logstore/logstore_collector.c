@@ -1,5 +1,7 @@
 #include "collectors/logstore/logstore_collector.h"
 
+#include "collectors/logstore/known_times.h"
+
 #include "exporter/base/clock.h"
 #include "exporter/base/mem.h"
 #include "logstore/logstore.h"
@@ -10,6 +12,7 @@
 struct collector {
     const struct source_config *config;
     struct logstore_observer *observer;
+    struct known_times times; /* of the records that the last poll found to be unread next */
 };
 
 /* A poll under way. */
@@ -43,6 +46,7 @@ static void close_collector(struct collector **collector)
     if (*collector == NULL)
         return;
     logstore_observer_close(&(*collector)->observer);
+    known_times_free(&(*collector)->times);
     free(*collector);
     *collector = NULL;
 }
@@ -167,16 +171,8 @@ static bool add_commits(struct poll *poll, uint32_t group, size_t observed_group
             continue;
         struct snap_position *position = snapshot_add_position(poll->snapshot, group, (uint32_t)topic,
                                                                (int32_t)commit->partition, commit->offset);
-        if (position == NULL)
-            continue;
-        struct error failure = {0};
-        int64_t timestamp = -1;
-        position->commit_ts = known(commit->time);
-        if (logstore_observe_timestamp(poll->observer, commit->topic, commit->partition, commit->offset,
-                                       &timestamp, &failure))
-            position->next_ts = known(timestamp);
-        else
-            poll_report_item_failed(poll->report, STAGE_TIMESTAMPS, &failure);
+        if (position != NULL)
+            position->commit_ts = known(commit->time);
     }
     return true;
 }
@@ -202,6 +198,71 @@ static void add_group(struct poll *poll, size_t index, const struct logstore_obs
     added->generation = observed->generation;
     added->empty_since = known(observed->empty_since);
     set_members(added, observed);
+}
+
+/* --- times: once the snapshot is sealed ----------------------------------------------------------------- */
+
+/* The timestamp of the first record still there at or after the offset, which is between start and end.
+ * Looked up once for each offset: those of the last poll are in `before`, and all that are still of use go to
+ * `now`. */
+static int64_t look_up_time(struct poll *poll, uint32_t observed, uint32_t partition, int64_t offset,
+                            const struct known_times *before, struct known_times *now)
+{
+    const uint8_t *topic = poll->topics[observed].id;
+    struct error failure = {0};
+    int64_t timestamp = known_times_find(now, topic, partition, offset);
+    if (timestamp >= 0)
+        return timestamp; /* another group stands there, too */
+    timestamp = known_times_find(before, topic, partition, offset);
+    if (timestamp < 0 &&
+        !logstore_observe_timestamp(poll->observer, observed, partition, offset, &timestamp, &failure))
+        poll_report_item_failed(poll->report, STAGE_TIMESTAMPS, &failure);
+    if (timestamp >= 0)
+        known_times_add(now, topic, partition, offset, timestamp);
+    return known(timestamp);
+}
+
+/* Where all is read, or the next record is the partition's first one, the offsets tell already. */
+static void set_time(struct poll *poll, struct snap_position *position, uint32_t observed, uint32_t number,
+                     const struct known_times *before, struct known_times *now)
+{
+    const struct snap_partition *partition = &poll->snapshot->partitions[position->partition];
+    if (partition->end == UNKNOWN || position->committed >= partition->end)
+        return;
+    bool at_start = partition->start != UNKNOWN && position->committed <= partition->start;
+    position->next_ts = at_start && partition->start_ts != UNKNOWN
+                            ? partition->start_ts
+                            : look_up_time(poll, observed, number, position->committed, before, now);
+}
+
+/* Which of the observed topics each of the snapshot's is; owned by the caller. */
+static uint32_t *observed_topics(const struct poll *poll)
+{
+    uint32_t *observed = MEM_ARRAY(poll->snapshot->topic_count, uint32_t);
+    for (size_t i = 0; i < poll->topic_count; i++) {
+        int64_t topic = snapshot_find_topic(poll->snapshot, poll->topics[i].name);
+        if (topic != NO_INDEX)
+            observed[topic] = (uint32_t)i;
+    }
+    return observed;
+}
+
+static void set_times(struct poll *poll, struct known_times *known_before)
+{
+    struct snapshot *snapshot = poll->snapshot;
+    struct known_times now = {0};
+    uint32_t *observed = observed_topics(poll);
+    for (uint32_t i = 0; i < snapshot->subscription_count; i++) {
+        const struct snap_subscription *subscription = &snapshot->subscriptions[i];
+        uint32_t topic = subscription->topic, first = snapshot->topics[topic].first_partition;
+        for (uint32_t j = 0; j < subscription->positions; j++) {
+            struct snap_position *position = &snapshot->positions[subscription->first_position + j];
+            set_time(poll, position, observed[topic], position->partition - first, known_before, &now);
+        }
+    }
+    free(observed);
+    known_times_free(known_before);
+    *known_before = now;
 }
 
 /* --- the poll ------------------------------------------------------------------------------------------ */
@@ -253,10 +314,14 @@ static struct snapshot *poll_store(struct collector *collector, struct poll_repo
         .report = report,
         .snapshot = snapshot_new(),
     };
-    if (observe(&poll, error))
+    if (observe(&poll, error)) {
         snapshot_seal(poll.snapshot, clock_wall_ms());
-    else
+        int64_t since = clock_monotonic_us();
+        set_times(&poll, &collector->times);
+        end_stage(&poll, STAGE_TIMESTAMPS, &since);
+    } else {
         snapshot_free(&poll.snapshot);
+    }
     free(poll.topic_indexes);
     return poll.snapshot;
 }

@@ -1,0 +1,134 @@
+#include "collectors/logstore/logstore_collector.h"
+#include "exporter/config.h"
+#include "logstore/fsio.h"
+#include "tests/lib/logstore_fixture.h"
+
+/* What the collector makes of a store, and what it asks the files for. */
+
+enum { PARTITIONS = 50, GROUPS = 4, RECORDS = 10 };
+
+#define TOPIC STR_LITERAL("orders")
+
+static long segments_opened, calls;
+
+static int count_calls(void *context, enum fsio_call call, int fd, const char *name, uint64_t position,
+                       size_t *count)
+{
+    (void)context;
+    (void)fd;
+    (void)position;
+    (void)count;
+    calls++;
+    segments_opened += call == FSIO_OPEN && strstr(name, ".log") != NULL;
+    return 0;
+}
+
+static const struct fsio_fault counting = {.before = count_calls};
+
+static void append_and_commit(struct logstore *store)
+{
+    struct error error = {0};
+    MUST(logstore_topic_create(store, TOPIC, PARTITIONS, NULL, &error));
+    for (uint32_t p = 0; p < PARTITIONS; p++)
+        for (int i = 0; i < RECORDS; i++) {
+            struct logstore_record record = fixture_record("k", "v");
+            record.timestamp = 1000000 * (int64_t)(p + 1) + i;
+            MUST(logstore_append(store, TOPIC, p, &record, 1, NULL, &error));
+        }
+}
+
+static void commit_all(struct logstore *store, int64_t offset)
+{
+    struct error error = {0};
+    for (int g = 0; g < GROUPS; g++) {
+        char name[16];
+        snprintf(name, sizeof name, "group-%d", g);
+        for (uint32_t p = 0; p < PARTITIONS; p++) {
+            struct logstore_commit commit = {TOPIC, p, offset, STR_LITERAL("")};
+            MUST(logstore_commit(store, str_of(name), &commit, 1, &error));
+        }
+    }
+}
+
+/* One poll: every group's next record is at `offset`, with its own timestamp. */
+static void poll(struct collector *collector, int64_t offset)
+{
+    struct error error = {0};
+    struct poll_report report = {0};
+    segments_opened = calls = 0;
+    fsio_fault = &counting;
+    struct snapshot *snapshot = logstore_collector.poll(collector, &report, &error);
+    fsio_fault = NULL;
+    MUST(snapshot != NULL);
+    assert_int_equal(report.first_error.code, ERROR_NONE);
+    assert_int_equal(snapshot->position_count, PARTITIONS * GROUPS);
+    for (uint32_t i = 0; i < snapshot->position_count; i++) {
+        const struct snap_position *position = &snapshot->positions[i];
+        int64_t expected = offset < RECORDS ? 1000000 * (int64_t)(position->partition + 1) + offset : UNKNOWN;
+        assert_int_equal(position->committed, offset);
+        assert_int_equal(position->next_ts, expected);
+    }
+    snapshot_free(&snapshot);
+}
+
+static void test_a_time_is_looked_up_once(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct config config = config_default();
+    struct source_config *source = config_add_source(&config, "logstore", "store", fixture_folder);
+    struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
+    append_and_commit(store);
+    struct collector *collector = logstore_collector.open(source, &error);
+    MUST(collector != NULL);
+    commit_all(store, 5);
+    poll(collector, 5);
+    assert_int_equal(segments_opened, PARTITIONS); /* once for all groups */
+    poll(collector, 5);
+    assert_int_equal(segments_opened, 0);
+    assert_true(calls < PARTITIONS); /* the rest has no call a partition or position either */
+    commit_all(store, 6);
+    poll(collector, 6);
+    assert_int_equal(segments_opened, PARTITIONS);
+    commit_all(store, 0); /* the first record: its time stands beside the offsets */
+    poll(collector, 0);
+    assert_int_equal(segments_opened, 0);
+    commit_all(store, RECORDS);
+    poll(collector, RECORDS);
+    assert_int_equal(segments_opened, 0);
+    logstore_collector.close(&collector);
+    logstore_close(&store);
+    config_free(&config);
+}
+
+/* The topic is made again: what was known of its predecessor's records says nothing. */
+static void test_a_topic_made_again_has_other_times(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct config config = config_default();
+    struct source_config *source = config_add_source(&config, "logstore", "store", fixture_folder);
+    struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
+    struct collector *collector = logstore_collector.open(source, &error);
+    MUST(collector != NULL);
+    for (int round = 0; round < 2; round++) {
+        append_and_commit(store);
+        commit_all(store, 5);
+        poll(collector, 5);
+        assert_int_equal(segments_opened, PARTITIONS);
+        MUST(logstore_topic_delete(store, TOPIC, &error));
+    }
+    logstore_collector.close(&collector);
+    logstore_close(&store);
+    config_free(&config);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_time_is_looked_up_once),
+        TEST(test_a_topic_made_again_has_other_times),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
