@@ -47,6 +47,7 @@ PACKAGES_TEST  := libcmocka-dev python3 python3-pytest python3-pytest-xdist pyth
                   $(PACKAGES_STACK) openssl default-jre-headless maven curl
 PACKAGES_PICTURES := prometheus chromium pngquant fonts-dejavu-core
 PACKAGES_BENCH := nginx-light libsqlite3-dev
+PACKAGES_FUZZ  := clang libclang-rt-14-dev
 
 # $(call install,packages): installs those that are missing, and does nothing when none is.
 define install
@@ -73,6 +74,8 @@ setup-check: setup
 	$(call install,$(PACKAGES_CHECK))
 setup-bench: setup-test
 	$(call install,$(PACKAGES_BENCH))
+setup-fuzz: setup
+	$(call install,$(PACKAGES_FUZZ))
 
 # --- sources -----------------------------------------------------------------------------------------------
 
@@ -213,7 +216,7 @@ install-dashboards:
 # Hostile bytes, by libFuzzer: not a part of the tests, since it never ends by itself.
 FUZZ_SECONDS ?= 60
 .PHONY: fuzz-logstore fuzz-kafka
-fuzz-logstore fuzz-kafka: fuzz-%: setup-check $(BUILD)/tests/fuzz/fuzz_%
+fuzz-logstore fuzz-kafka: fuzz-%: setup-fuzz $(BUILD)/tests/fuzz/fuzz_%
 	@mkdir -p $(BUILD)/tests/fuzz/corpus-$*
 	$(BUILD)/tests/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/tests/fuzz/ $(BUILD)/tests/fuzz/corpus-$*
 
