@@ -72,6 +72,7 @@ LIBRARIES = [
     ("curl/*",        "exporter/ask*"),
     ("cmocka.h",      "tests/*"),
     ("sqlite3.h",     "tests/bench/*"),
+    ("logstore/*",    "logstore/examples/*"),
 ]
 
 # Of the C library, POSIX and Linux. Every other header in angle brackets is a library's.
