@@ -82,11 +82,6 @@ void partition_unlock(struct partition *partition)
 /* --- segments --------------------------------------------------------------------------------------------
  */
 
-static bool may_sync(const struct partition *partition)
-{
-    return partition->store->options.fsync != LOGSTORE_FSYNC_NEVER;
-}
-
 static bool open_active(struct partition *partition, const struct slot *slot, struct error *error)
 {
     if (partition->segment.log.fd >= 0 && partition->segment.base == slot->segment)
@@ -104,7 +99,7 @@ static bool begin_segment(struct partition *partition, struct slot *slot, struct
 {
     partition_close_segment(partition);
     struct segment_place place = partition_place(partition);
-    if (!segment_create(&partition->segment, &place, slot->written, may_sync(partition), error))
+    if (!segment_create(&partition->segment, &place, slot->written, error))
         return false;
     store_segment_opened(partition->store);
     slot->segment = slot->written;
@@ -117,6 +112,15 @@ static bool begin_segment(struct partition *partition, struct slot *slot, struct
     return true;
 }
 
+/* Syncs a segment, and its name unless that was done with the first of its batches. */
+static bool sync_segment(struct partition *partition, const struct slot *slot, const struct file *file,
+                         struct error *error)
+{
+    struct segment_place place = partition_place(partition);
+    return fsio_sync(file, error) &&
+           (slot->durable_position > HEAD_SIZE || segment_sync_names(&place, error));
+}
+
 /* Ends the active segment; what it holds is on the disk then, in every mode, so that only active segments
  * have to be looked through after a crash of the machine. */
 static bool end_segment(struct partition *partition, struct slot *slot, struct error *error)
@@ -124,7 +128,7 @@ static bool end_segment(struct partition *partition, struct slot *slot, struct e
     uint8_t bytes[BATCH_HEADER_SIZE];
     batch_encode_end(bytes, slot->written, slot->max_timestamp, slot->chain);
     if (!fsio_write(&partition->segment.log, bytes, sizeof bytes, slot->position, error) ||
-        !fsio_sync(&partition->segment.log, error))
+        !sync_segment(partition, slot, &partition->segment.log, error))
         return false;
     slot->durable = slot->written;
     return true;
@@ -328,7 +332,7 @@ static bool sync_active(struct partition *partition, int64_t offset, struct erro
         return true; /* somebody else's sync, which began after our write, did it */
     if (!borrow_active(partition, &slot, &file, error))
         return false;
-    bool done = file.fd < 0 || fsio_sync(&file, error);
+    bool done = file.fd < 0 || sync_segment(partition, &slot, &file, error);
     fsio_close(&file);
     return done && note_durable(partition, &slot, error);
 }

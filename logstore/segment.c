@@ -53,16 +53,23 @@ static bool create_file(struct file *file, const struct segment_place *place, co
            fsio_write(file, bytes, sizeof bytes, 0, error);
 }
 
-static bool make_folders(const struct segment_place *place, bool last, struct error *error)
+static bool make_folders(const struct segment_place *place, struct error *error)
 {
     char topic[NAME_SIZE], folder[NAME_SIZE];
     snprintf(topic, sizeof topic, "topic/%08x", place->topic);
     folder_name(folder, place);
-    if (!fsio_make_folder(place->directory, topic, error) ||
-        !fsio_make_folder(place->directory, folder, error))
-        return false;
-    return !last || (fsio_sync_folder(place->directory, "topic", error) &&
-                     fsio_sync_folder(place->directory, topic, error));
+    return fsio_make_folder(place->directory, topic, error) &&
+           fsio_make_folder(place->directory, folder, error);
+}
+
+bool segment_sync_names(const struct segment_place *place, struct error *error)
+{
+    char topic[NAME_SIZE], folder[NAME_SIZE];
+    snprintf(topic, sizeof topic, "topic/%08x", place->topic);
+    folder_name(folder, place);
+    return fsio_sync_folder(place->directory, "topic", error) &&
+           fsio_sync_folder(place->directory, topic, error) &&
+           fsio_sync_folder(place->directory, folder, error);
 }
 
 static bool create_files(struct segment *segment, const struct segment_place *place, int64_t base,
@@ -89,19 +96,12 @@ static bool create_files(struct segment *segment, const struct segment_place *pl
     return true;
 }
 
-bool segment_create(struct segment *segment, const struct segment_place *place, int64_t base, bool last,
+bool segment_create(struct segment *segment, const struct segment_place *place, int64_t base,
                     struct error *error)
 {
-    char folder[NAME_SIZE];
-    folder_name(folder, place);
     *segment = SEGMENT_CLOSED;
-    if (!make_folders(place, last, error) ||
-        !create_files(segment, place, base, LOG_SUFFIX, INDEX_SUFFIX, false, error))
-        return false;
-    if (!last || (fsio_sync(&segment->log, error) && fsio_sync_folder(place->directory, folder, error)))
-        return true;
-    segment_close(segment);
-    return false;
+    return make_folders(place, error) &&
+           create_files(segment, place, base, LOG_SUFFIX, INDEX_SUFFIX, false, error);
 }
 
 bool segment_create_replacement(struct segment *segment, const struct segment_place *place, int64_t base,

@@ -25,10 +25,15 @@ struct segment {
 
 enum { INDEX_INTERVAL = 32768 };
 
-/* Makes an empty segment, in place of one that was begun and never used, and its folders. Syncs their names
- * if `last` says that it has to survive a loss of power. */
-bool segment_create(struct segment *segment, const struct segment_place *place, int64_t base, bool last,
+/* Makes an empty segment, in place of one that was begun and never used, and its folders. Nothing of it is
+ * synced.
+ */
+bool segment_create(struct segment *segment, const struct segment_place *place, int64_t base,
                     struct error *error);
+
+/* Syncs the names of the partition's segments and folders: without them a loss of power would take what is in
+ * the segments along. */
+bool segment_sync_names(const struct segment_place *place, struct error *error);
 
 /* Begins the file that is to replace a segment after compaction; made by segment_replace() what it stands
  * for. */
