@@ -5,16 +5,16 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
-import time
 import uuid
 import zipfile
 from collections import namedtuple
 from contextlib import contextmanager
 from pathlib import Path
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
 import processes
@@ -47,6 +47,7 @@ SETTINGS = {
 JVM = [
     # ZooKeeper's own page would take port 8080, and where that is taken ZooKeeper ends.
     "-Dzookeeper.admin.enableServer=false",
+    "-Dzookeeper.4lw.commands.whitelist=dump",
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
@@ -172,8 +173,10 @@ class Node:
 class ZooKeeper:
     """What a Kafka from before 3.3 keeps its metadata in."""
 
-    SESSION_TIMEOUT_MS = 1000
-    TICK_MS = SESSION_TIMEOUT_MS // 2
+    # A broker that gets no turn for so long, on a busy machine, is taken for dead.
+    SESSION_TIMEOUT_MS = 6000
+    # A session may not be shorter than two ticks, and ends at the end of one.
+    TICK_MS = SESSION_TIMEOUT_MS // 6
 
     def __init__(self, kafka, folder):
         self.port = processes.free_port()
@@ -183,9 +186,17 @@ class ZooKeeper:
                 _java(kafka, main, self.port, data, self.TICK_MS), stdout=log, stderr=log
             )
 
-    def forget_the_dead(self):
-        """A node that was killed is registered until its session ends, and until then can't come back."""
-        time.sleep(2 * self.SESSION_TIMEOUT_MS / 1000)
+    def forget_the_dead(self, nodes):
+        """Nodes that were killed are registered until their sessions end, and until then can't come back."""
+        paths = {f"/brokers/ids/{node.number}" for node in nodes}
+        processes.wait_until(lambda: not paths & self._registered(), 30, "the end of the dead nodes' sessions")
+
+    def _registered(self):
+        """The paths that end with the session of who made them, by the command `dump`: one a line."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+            connection.sendall(b"dump")
+            with connection.makefile() as answer:
+                return {line.strip() for line in answer}
 
 
 class Running:
@@ -201,8 +212,19 @@ class Running:
     def create_topic(self, name, partitions=1, replicas=1, **config):
         """Settings of the topic are given with underscores for dots: cleanup_policy="compact"."""
         config = {key.replace("_", "."): str(value) for key, value in config.items()}
+        topic = NewTopic(name, partitions, replicas, config=config)
+        processes.wait_until(lambda: self._is_created(topic), 30, f"that topic {name} can be made")
+
+    def _is_created(self, topic):
+        """False while one of that name is still there: with ZooKeeper a topic that was deleted goes a little later."""
         admin = self.admin()
-        admin.create_topics([NewTopic(name, partitions, replicas, config=config)])[name].result(timeout=30)
+        try:
+            admin.create_topics([topic])[topic.topic].result(timeout=30)
+        except KafkaException as refused:
+            if refused.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
+                return False
+            raise
+        return True
 
     def delete_topic(self, name):
         admin = self.admin()
@@ -254,11 +276,11 @@ class Cluster(Running):
 
     def start(self):
         """Starts the nodes that aren't running and waits until the cluster lists all of them."""
-        if self.zookeeper:
-            self.zookeeper.forget_the_dead()
-        for node in self.nodes:
-            if node.process is None:
-                node.start()
+        dead = [node for node in self.nodes if node.process is None]
+        if self.zookeeper and any(node.log.exists() for node in dead):
+            self.zookeeper.forget_the_dead(dead)
+        for node in dead:
+            node.start()
         self.wait_ready()
 
     def wait_ready(self, timeout=60):
