@@ -3,6 +3,7 @@
 import time
 
 import kafka_wire
+import pytest
 from confluent_kafka import Producer
 from daemon import Daemon
 from kafka_traffic import QUIET, commit, produce, records, transaction
@@ -196,3 +197,33 @@ def test_a_trailing_marker_is_nothing_unread(kafka):
         page = daemon.page_when(are_known("marked-undone", "marked-done", topic="marked"))
         assert age_of(page, "marked-undone", "marked") >= 2
         assert age_of(page, "marked-done", "marked") == 0
+
+
+@pytest.mark.once
+def test_what_a_poll_has_no_time_to_look_up_is_absent_and_never_guessed(own_kafka):
+    """A group is one, two or three messages behind on each of many partitions, each of another age, and a poll may
+    look up for 25 ms only: what is shown of a position is its age, or nothing, until all are known."""
+    kafka = own_kafka()
+    ages = {partition: 300_000 - 100 * partition for partition in range(2400)}
+    kafka.create_topic("many", len(ages))
+    clock = Clock()
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, **QUIET})
+    for partition, age in ages.items():
+        for older in [1000] + [0] * (1 + partition % 3):
+            producer.produce("many", b"x", partition=partition, timestamp=int((clock.begun - age - older) * 1000))
+    assert producer.flush(30) == 0
+    commit(kafka, "many-reader", "many", {partition: 1 for partition in ages})
+    counts = []
+
+    def are_all_right(page):
+        """Not an assertion, which page_when() would take for "not yet"."""
+        shown = page.by("kafka_consumergroup_lag_seconds", "partition")
+        wrong = {partition: age for (partition,), age in shown.items() if not clock.fits(age, ages[int(partition)])}
+        counts.append(len(shown))
+        if wrong:
+            raise ValueError(f"positions with a time lag that isn't theirs: {wrong}")
+        return len(shown) == len(ages)
+
+    with Daemon("--kafka", kafka.bootstrap, poll_interval="100ms") as daemon:
+        daemon.page_when(are_all_right, timeout=120)
+        assert any(0 < count < len(ages) for count in counts), f"one poll had time for all: {counts}"
