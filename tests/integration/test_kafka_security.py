@@ -1,5 +1,6 @@
 """A cluster with TLS, client certificates, passwords and permissions; and `tidemark check`, which says what is wrong."""
 
+import base64
 import json
 import os
 import socket
@@ -13,7 +14,7 @@ import processes
 from conftest import kafka_jars
 from daemon import Daemon
 from kafka_broker import Cluster
-from kafka_security import LISTENERS, USERS, Certificates, add_scram_user, allow, grant_all, restore, revoke
+from kafka_security import KEY_PASSWORD, LISTENERS, SCRAM_USER, USERS, Certificates, add_scram_user, allow, grant_all, restore, revoke
 from kafka_traffic import commit, produce
 
 WHERE = {"cluster": "secure", "consumergroup": "billing", "topic": "orders", "partition": "0"}
@@ -108,6 +109,38 @@ def test_scram(secure, certificates, tmp_path, listener):
         assert code == 0, printed
     else:
         assert code == 1 and "SCRAM needs librdkafka 2.6.1" in printed
+
+
+def lag_is_shown(daemon):
+    return lag_is(7)(daemon.page())
+
+
+def password_is_refused(daemon):
+    return "uthentication failed" in daemon.logged()
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "listener, credentials, ends",
+    [
+        ("PASSWORD", {"user": "admin", "password": "moon"}, lag_is_shown),
+        ("BOTH", {"user": SCRAM_USER, "password": "wrong-one", "mechanism": "SCRAM-SHA-256"}, password_is_refused),
+        ("MTLS", {"ssl_key_password": KEY_PASSWORD}, lag_is_shown),
+    ],
+)
+def test_a_client_that_is_asked_to_tell_all_tells_no_secret(secure, certificates, tmp_path, listener, credentials, ends):
+    """With the property `debug` the daemon's log holds what librdkafka does: its configuration, and how it logs on."""
+    found = properties(certificates, listener, **credentials, debug="all")
+    if listener == "MTLS":
+        found["ssl.certificate.location"] = str(certificates.path("client.crt"))
+        found["ssl.key.location"] = str(certificates.path("client.p8"))
+    with Daemon("--config", configuration(tmp_path, secure.nodes[0].address_of(listener), found)) as daemon:
+        processes.wait_until(lambda: ends(daemon), 60, "that it logs on or is refused")
+        page, logged = daemon.get("/metrics").decode(), daemon.logged()
+    secret = credentials.get("password", KEY_PASSWORD)
+    told = base64.b64encode(f"\0{credentials.get('user')}\0{secret}".encode()).decode()  # as SASL PLAIN sends it
+    assert "password = [redacted]" in logged and "facility=CONNECTED" in logged, "all is told"
+    assert secret not in logged + page and told not in logged + page
 
 
 # --- it doesn't, and check says why ------------------------------------------------------------------------------
