@@ -4,15 +4,17 @@ stands in that topic."""
 import itertools
 import json
 import struct
+import threading
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 import kafka_wire
 from daemon import Daemon, run
+from exposition import number
 from kafka_broker import Running
 from kafka_schema import coordinator_schemas, record, versions_of
-from kafka_traffic import QUIET, commit, members, produce, transaction
+from kafka_traffic import QUIET, Load, commit, members, produce, transaction
 from processes import wait_until
 
 _numbers = itertools.count()
@@ -394,6 +396,107 @@ def test_rebalances_of_the_new_protocol_between_two_polls_are_all_counted(kafka,
 
 
 DECLARED = {"static_members": 1, "session_timeout_seconds": None, "rebalance_timeout_seconds": 90}
+
+
+class Inspector:
+    """Reads the page all the time: no counter goes down, and of a topic under load each end was there to be seen, and
+    the group's lag is the distance between two numbers of the same page."""
+
+    def __init__(self, daemon, load):
+        self.daemon, self.load = daemon, load
+        self.counters, self.pages = {}, 0
+        self.ended, self.failure = threading.Event(), None
+        self.thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        self.thread.join()
+        if self.failure:
+            raise self.failure
+
+    def _run(self):
+        try:
+            while not self.ended.wait(0.1):
+                page = self.daemon.page()
+                self._check_counters(page)
+                self._check_load(page, list(self.load.sent))
+                self.pages += 1
+        except Exception as failure:
+            self.failure = failure
+
+    def _check_counters(self, page):
+        for (name, labels), text in page.items():
+            if page.types.get(name) == "counter":
+                value, before = number(text), self.counters.get((name, labels), 0)
+                assert value >= before, f"{name}{dict(labels)} went from {before} to {value}"
+                self.counters[name, labels] = value
+
+    def _check_load(self, page, sent):
+        ends = ends_of(page, self.load.topic)
+        for partition, lag in lags_of(page, self.load.group, self.load.topic).items():
+            where = {"consumergroup": self.load.group, "topic": self.load.topic, "partition": str(partition)}
+            committed = page.get_int("kafka_consumergroup_current_offset", cluster="default", **where)
+            assert lag == max(0, ends[partition] - committed), f"{where}: {committed} of {ends[partition]} read, lag {lag}"
+        assert all(end <= sent[partition] for partition, end in ends.items()), f"ends {ends}, sent {sent}"
+
+
+def ends_of(page, topic):
+    shown = page.by("kafka_topic_partition_current_offset", "topic", "partition")
+    return {int(partition): end for (where, partition), end in shown.items() if where == topic}
+
+
+def lags_of(page, group, topic):
+    shown = page.by("kafka_consumergroup_lag", "consumergroup", "topic", "partition")
+    return {int(partition): lag for (who, where, partition), lag in shown.items() if (who, where) == (group, topic)}
+
+
+def wait_until_load_is_seen(daemon, load):
+    """What the brokers hold by now, and a lag of the group on each partition."""
+    least = list(load.acknowledged)
+
+    def is_seen(page):
+        ends = ends_of(page, load.topic)
+        return len(lags_of(page, load.group, load.topic)) == len(least) and all(
+            ends.get(partition, -1) >= end for partition, end in enumerate(least)
+        )
+
+    daemon.page_when(is_seen, timeout=60)
+
+
+def wait_until_load_moves(daemon, load):
+    """All partitions have taken something since, and the page shows it."""
+    before = list(load.acknowledged)
+    wait_until(lambda: all(now > then for now, then in zip(load.acknowledged, before)), 60, "that all partitions are written to")
+    wait_until_load_is_seen(daemon, load)
+
+
+@pytest.mark.once
+def test_one_of_three_brokers_dies_under_load(own_kafka, name):
+    """A broker is killed, and comes back, while a producer writes and a group reads without a pause. What is shown is
+    right on every page; what the two survivors took over is followed while the third is dead; at the end all is exact."""
+    kafka = own_kafka(nodes=3, heap="256m", settings={"offsets.topic.replication.factor": "3", "default.replication.factor": "3"})
+    topic, group = f"{name}orders", f"{name}billing"
+    kafka.create_topic(topic, 6, replicas=3)
+    with Daemon("--kafka", kafka.bootstrap, "--timeout", "2s", poll_interval="500ms") as daemon:
+        with Load(kafka, topic, 6, group) as load, Inspector(daemon, load) as inspector:
+            wait_until_load_moves(daemon, load)
+            wait_following(daemon)
+            kafka.nodes[2].kill()
+            wait_until_load_moves(daemon, load)
+            kafka.start()
+            wait_until_load_moves(daemon, load)
+            wait_following(daemon)
+        assert inspector.pages > 20
+        assert load.acknowledged == load.sent
+        reader = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": group, **QUIET})
+        committed = reader.committed([TopicPartition(topic, partition) for partition in range(6)], 30)
+        reader.close()
+        lags = {place.partition: load.sent[place.partition] - place.offset for place in committed}
+        daemon.page_when(lambda page: lags_of(page, group, topic) == lags)
 
 
 @pytest.mark.once

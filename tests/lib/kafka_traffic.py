@@ -1,5 +1,6 @@
 """Real producers and consumers against a kafka_broker.Cluster, in one line each."""
 
+import threading
 from contextlib import contextmanager
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -129,6 +130,64 @@ def members(cluster, group, topics, count=1, **config):
     finally:
         for consumer in consumers:
             consumer.close()
+
+
+class Load:
+    """
+    with Load(cluster, topic, partitions, group) as load: …
+
+    Inside the block every partition of the topic is written to and read by a group, all the time. `acknowledged` and
+    `sent` bound the partitions' ends: by what brokers have said to hold, and by what was given out for writing.
+    """
+
+    def __init__(self, cluster, topic, partitions, group):
+        self.topic, self.group = topic, group
+        self.acknowledged, self.sent = [0] * partitions, [0] * partitions
+        self.producer = Producer({"bootstrap.servers": cluster.bootstrap, "enable.idempotence": "true", **QUIET})
+        self.reader = Consumer(
+            {
+                "bootstrap.servers": cluster.bootstrap,
+                "group.id": group,
+                "auto.commit.interval.ms": "200",
+                "auto.offset.reset": "earliest",
+                "session.timeout.ms": "6000",
+                **QUIET,
+            }
+        )
+        self.reader.subscribe([topic])
+        self.failures, self.ended = [], threading.Event()
+        self.threads = [threading.Thread(target=self._write), threading.Thread(target=self._read)]
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended.set()
+        for thread in self.threads:
+            thread.join()
+        assert not self.failures, self.failures
+
+    def _delivered(self, error, message):
+        if error is None:
+            self.acknowledged[message.partition()] = message.offset() + 1
+        else:
+            self.failures.append(error)
+
+    def _write(self):
+        while not self.ended.wait(0.05):
+            for partition in range(len(self.sent)):
+                self.sent[partition] += 1
+                self.producer.produce(self.topic, b"x", partition=partition, on_delivery=self._delivered)
+            self.producer.poll(0)
+        if self.producer.flush(60) > 0:
+            self.failures.append("messages were not delivered within 60 s")
+
+    def _read(self):
+        while not self.ended.is_set():
+            self.reader.consume(1000, 0.1)
+        self.reader.close()
 
 
 def _dotted(config):
