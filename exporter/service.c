@@ -10,10 +10,12 @@
 #include "exporter/publish.h"
 #include "exporter/reload_record.h"
 #include "exporter/sources.h"
+#include "exporter/state_file.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct service {
     const struct service_environment *environment;
@@ -25,6 +27,7 @@ struct service {
     struct sources *sources;
     struct http *http;
     struct reload_record reloads;
+    int state_lock; /* on the folder of --state-dir; -1: there is none */
     pthread_mutex_t reloading; /* guards `sources` and `http` while both main and a reload use them */
 };
 
@@ -40,6 +43,8 @@ static void free_service(struct service **service)
     shared_config_release(&s->current);
     pthread_mutex_destroy(&s->current_lock);
     pthread_mutex_destroy(&s->reloading);
+    if (s->state_lock >= 0)
+        close(s->state_lock);
     free(s);
     *service = NULL;
 }
@@ -66,6 +71,12 @@ static void describe_for_http(void *context, struct buf *out)
     shared_config_release(&shared);
 }
 
+static bool lock_state(struct service *service, const char *folder, struct error *error)
+{
+    service->state_lock = folder[0] == '\0' ? -1 : state_folder_lock(folder, error);
+    return folder[0] == '\0' || service->state_lock >= 0;
+}
+
 struct service *service_new(struct shared_config *shared, const struct service_environment *environment,
                             struct error *error)
 {
@@ -84,7 +95,8 @@ struct service *service_new(struct shared_config *shared, const struct service_e
     pthread_mutex_init(&service->reloading, NULL); /* can't fail with default attributes on Linux */
     service->publish = publish_new(NULL, 0);
     service->sources = sources_new(environment->kinds, service->publish);
-    if (sources_configure(service->sources, shared, error))
+    if (lock_state(service, shared->config.state_dir, error) &&
+        sources_configure(service->sources, shared, error))
         put_in_force(service, shared);
     else
         free_service(&service);

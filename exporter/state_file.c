@@ -7,8 +7,10 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,10 +54,28 @@ static bool have_folder(const char *folder, struct error *error)
     return true;
 }
 
-struct state_file *state_file_new(const char *folder, const char *source, struct error *error)
+int state_folder_lock(const char *folder, struct error *error)
 {
     if (!have_folder(folder, error))
-        return NULL;
+        return -1;
+    int lock = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0)
+        return lock;
+    if (lock >= 0 && errno == EWOULDBLOCK)
+        error_set(error, ERROR_USAGE,
+                  "--state-dir %s is in use by another tidemark; end that one, or give each a folder of its own",
+                  folder);
+    else
+        error_set_errno(error, ERROR_USAGE, errno,
+                        "--state-dir %s can't be locked; give a folder on a local disk that can be read",
+                        folder);
+    if (lock >= 0)
+        close(lock);
+    return -1;
+}
+
+struct state_file *state_file_new(const char *folder, const char *source, struct error *error)
+{
     if (strlen(source) > LONGEST_NAME) {
         error_set(error, ERROR_USAGE, "--state-dir: the source's name is longer than %d bytes; shorten it",
                   LONGEST_NAME);

@@ -13,8 +13,12 @@
  */
 struct state_file;
 
-/* The file of the source of that name in `folder`, which is made if it isn't there. NULL: ERROR_USAGE when
- * the folder can't be had or written to. */
+/* Makes the folder if it isn't there, and keeps other processes from using it until the descriptor that is
+ * returned is closed, or the process ends. -1: ERROR_USAGE when it can't be had or written to, or another
+ * process has it. */
+int state_folder_lock(const char *folder, struct error *error);
+
+/* The file of the source of that name in `folder`. NULL: ERROR_USAGE when the name is too long for one. */
 struct state_file *state_file_new(const char *folder, const char *source, struct error *error);
 
 /* Frees it and sets *state to NULL; NULL is accepted. The file stays. */

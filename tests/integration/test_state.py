@@ -95,6 +95,18 @@ def test_a_state_folder_that_can_not_be_had_is_refused(store, tmp_path):
     assert code != 0 and "--state-dir" in errors and len(errors.splitlines()) == 1
 
 
+def test_two_daemons_on_one_state_folder_are_refused(store, tmp_path):
+    """The second would overwrite what the first keeps; when the first has ended, however it did, there is room."""
+    arguments = ("--logstore", store.folder, "--state-dir", str(tmp_path / "state"))
+    first = Daemon(*arguments)
+    first.page_when(first_polled)
+    code, _, errors = run("serve", *arguments, "--once")
+    assert code == 2 and "in use by another tidemark" in errors and len(errors.splitlines()) == 1, errors
+    first.stop(signal.SIGKILL)
+    code, _, errors = run("serve", *arguments, "--once")
+    assert code == 0, errors
+
+
 def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
