@@ -1,0 +1,34 @@
+"""Members come and go all the time, while the group keeps up: nothing is late yet, and nobody knows why."""
+
+import time
+
+
+def test_rebalance_storm(source):
+    """One member reads all the time, and another joins and leaves again and again. Then it stays away."""
+    source.topic(partitions=2)
+    rules = ("spiral_after=4s", "rebalance_window=10s")
+    with source.traffic({0: 1, 1: 1}), source.watch(*rules) as watch:
+        source.reader()
+        page = watch.page_when(lambda page: watch.value(page, "members") == 1)
+        begun = watch.time(page)
+        while "rebalance_storm" not in watch.conditions(page):
+            assert time.time() < begun + 60
+            guest = source.reader()
+            watch.page_when(lambda page: watch.value(page, "members") == 2)
+            guest.leave()
+            page = watch.page_when(lambda page: watch.value(page, "members") == 1)
+        conditions = watch.conditions(page)
+        assert set(conditions) == {"rebalance_storm"}
+        [(topic, partition, since)] = conditions["rebalance_storm"]
+        assert (topic, partition) == ("", "")
+        assert begun - 5 <= since <= watch.time(page) - 4
+        counted = watch.value(page, "rebalances_total")
+        assert counted >= 4
+        assert watch.value(page, "lag_seconds_max") < 20
+
+        page = watch.when_not("rebalance_storm")
+        assert watch.conditions(page) == {}
+        # What there was is still counted.
+        assert watch.value(page, "rebalances_total") >= counted
+    with source.watch() as watch:
+        watch.when_read()
