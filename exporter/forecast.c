@@ -46,11 +46,12 @@ static struct overtaking overtaking_by_time(const struct scene *scene, const str
     return found;
 }
 
-/* Retention by size: the start follows the end at the speed of writing, once it has begun to move. */
-static struct overtaking overtaking_by_size(const struct scene *scene, const struct rules *rules,
-                                            const struct position_memory *memory,
-                                            const struct partition_memory *partition,
-                                            const struct snap_partition *seen)
+/* By the start offset, once it has begun to move: it follows the end at the speed of writing. Messages are kept
+ * for retention_ms, or UNKNOWN, where it is their number that is limited. */
+static struct overtaking overtaking_by_start(const struct scene *scene, const struct rules *rules,
+                                             int64_t retention_ms, const struct position_memory *memory,
+                                             const struct partition_memory *partition,
+                                             const struct snap_partition *seen)
 {
     struct overtaking found = {UNKNOWN, UNKNOWN, UNKNOWN};
     double written = partition->rate / 1000; /* a millisecond */
@@ -58,27 +59,32 @@ static struct overtaking overtaking_by_size(const struct scene *scene, const str
     if (!partition->start_moved || written <= 0 || elapsed < rules_pace(rules, look_back_ms))
         return found;
     double distance = memory->committed > seen->start ? (double)(memory->committed - seen->start) : 0;
-    double held = (double)(seen->end - seen->start) / written;
+    double held = retention_ms != UNKNOWN ? (double)retention_ms : (double)(seen->end - seen->start) / written;
     double read = (double)(memory->committed - memory->marks[0].committed) / (double)elapsed;
     found.headroom_ms = forecast(distance / written);
     found.horizon_ms = smaller(rules->horizon_ms, (int64_t)(rules->horizon_share * held));
-    if (memory->steady_ms > 0 && written - read > standing_still * written)
+    bool behind = memory->steady_ms > 0 || memory->lag_ms == UNKNOWN;
+    if (behind && written - read > standing_still * written)
         found.overtake_ms = forecast(distance / (written - read));
     return found;
 }
 
+/* Where the time lag isn't known, retention by time is seen by the start offset, too. */
 static struct overtaking overtaking(const struct scene *scene, const struct rules *rules,
                                     const struct snap_topic *topic, const struct position_memory *memory,
                                     const struct partition_memory *partition,
                                     const struct snap_partition *seen)
 {
     struct overtaking by_time = {UNKNOWN, UNKNOWN, UNKNOWN}, by_size = by_time;
-    if (topic->config.cleanup_policy == CLEANUP_COMPACT || memory->lag_ms == UNKNOWN || memory->lag_ms == 0)
+    int64_t retention_ms = topic->config.retention_ms;
+    if (topic->config.cleanup_policy == CLEANUP_COMPACT || memory->lag_ms == 0)
         return by_time;
-    if (topic->config.retention_ms > 0)
-        by_time = overtaking_by_time(scene, rules, topic->config.retention_ms, memory);
-    if (topic->config.retention_bytes > 0)
-        by_size = overtaking_by_size(scene, rules, memory, partition, seen);
+    if (retention_ms > 0 && memory->lag_ms == UNKNOWN)
+        by_time = overtaking_by_start(scene, rules, retention_ms, memory, partition, seen);
+    else if (retention_ms > 0)
+        by_time = overtaking_by_time(scene, rules, retention_ms, memory);
+    if (topic->config.retention_bytes > 0 && memory->lag_ms != UNKNOWN)
+        by_size = overtaking_by_start(scene, rules, UNKNOWN, memory, partition, seen);
     if (by_time.headroom_ms == UNKNOWN)
         return by_size;
     if (by_size.headroom_ms == UNKNOWN)

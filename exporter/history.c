@@ -432,8 +432,11 @@ static void observe_groups(struct history *history, const struct snapshot *snaps
         struct group_memory *group =
             at < history->group_count && order == 0 ? &history->groups[at] : insert_group(history, at, seen);
         history->group_at[i] = at;
-        /* Offsets are set while nobody is there; who is there may have come after it. */
-        bool empty_before = group->empty_since != UNKNOWN;
+        /* Offsets are set while nobody is there. Who is there may have come after it, and who came and went
+         * between two polls has changed the generation. */
+        bool empty_before = group->empty_since != UNKNOWN &&
+                            (seen->generation == UNKNOWN || group->generation == UNKNOWN ||
+                             seen->generation == group->generation);
         if (history_away(history, history->time - group->seen))
             group->alive_since = history->time;
         group_observe(group, seen, history);

@@ -112,7 +112,9 @@ void trend_add(struct subscription_memory *memory, int64_t now, int64_t lag_ms)
 {
     uint32_t n = memory->trends;
     if (n >= 2 && memory->trend[n - 1].time - memory->trend[n - 2].time < trend_every_ms) {
-        memory->trend[n - 1] = (struct sample){now, lag_ms};
+        /* The least of those close together, or reading and polling in step would show one side of a saw. */
+        int64_t least = memory->trend[n - 1].value;
+        memory->trend[n - 1] = (struct sample){now, least == UNKNOWN || lag_ms < least ? lag_ms : least};
         return;
     }
     if (n == TREND_SAMPLES) {

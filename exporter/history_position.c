@@ -18,7 +18,7 @@ static uint32_t seconds_since(const struct history *history, int64_t time)
 static bool forgotten(const struct wait *wait, uint32_t now_s)
 {
     uint32_t kept = wait->lasted_s * WAIT_KEPT_CYCLES;
-    return now_s - wait->ended_s > (kept > WAIT_KEPT_S ? kept : WAIT_KEPT_S);
+    return now_s > wait->ended_s && now_s - wait->ended_s > (kept > WAIT_KEPT_S ? kept : WAIT_KEPT_S);
 }
 
 /* Takes the place of the shortest, or of one that may be forgotten. */
@@ -37,23 +37,48 @@ static void remember_wait(struct position_memory *memory, const struct history *
         *least = (struct wait){.ended_s = now_s, .lasted_s = lasted_s};
 }
 
-int64_t position_cycle(const struct position_memory *memory, const struct history *history)
+/* The waits that were remembered when the present one began, the longest first; 0 where there is none. */
+struct longest {
+    uint32_t s[WAITS];
+};
+
+static struct longest longest_waits(const struct position_memory *memory, const struct history *history)
 {
-    uint32_t now_s = seconds_since(history, history->time), first = 0, second = 0;
+    int64_t began = memory->unread_since != UNKNOWN ? memory->unread_since : history->time;
+    uint32_t now_s = seconds_since(history, began);
+    struct longest found = {{0}};
     for (int i = 0; i < WAITS; i++) {
-        const struct wait *wait = &memory->waits[i];
-        if (forgotten(wait, now_s))
-            continue;
-        if (wait->lasted_s > first) {
-            second = first;
-            first = wait->lasted_s;
-        } else if (wait->lasted_s > second) {
-            second = wait->lasted_s;
+        uint32_t wait = forgotten(&memory->waits[i], now_s) ? 0 : memory->waits[i].lasted_s;
+        for (int rank = 0; rank < WAITS; rank++) {
+            if (wait <= found.s[rank])
+                continue;
+            uint32_t shorter = found.s[rank];
+            found.s[rank] = wait;
+            wait = shorter;
         }
     }
+    return found;
+}
+
+/* Whether it is known how the reader works: it moves often, or as regularly as polls can tell. */
+static bool familiar(const struct position_memory *memory, const struct longest *waits)
+{
+    uint32_t first = waits->s[0], last = waits->s[WAITS - 1], moves = position_moves(memory);
+    return moves >= FAMILIAR_MOVES ||
+           (moves >= REGULAR_MOVES && last >= saw_ms / 1000 && first - last <= last / 16 + 15);
+}
+
+static int64_t cycle_of(const struct position_memory *memory, const struct longest *waits)
+{
     /* The longest may be an outlier, but who has hardly been seen to move may as well have been seen in the
      * middle of the others. */
-    return (int64_t)(position_moves(memory) >= FAMILIAR_MOVES ? second : first) * 1000;
+    return (int64_t)waits->s[familiar(memory, waits) ? 1 : 0] * 1000;
+}
+
+int64_t position_cycle(const struct position_memory *memory, const struct history *history)
+{
+    struct longest waits = longest_waits(memory, history);
+    return cycle_of(memory, &waits);
 }
 
 uint32_t position_moves(const struct position_memory *memory)
@@ -115,12 +140,18 @@ static void note_low(struct position_memory *memory, const struct history *histo
         memory->low_now_s = lag_s;
 }
 
-int64_t position_patience(const struct position_memory *memory, const struct history *history)
+static int64_t patience(const struct position_memory *memory, const struct longest *waits)
 {
-    int64_t cycle = position_cycle(memory, history);
-    int64_t least = position_moves(memory) < FAMILIAR_MOVES ? UNFAMILIAR_MS : 0;
+    int64_t cycle = cycle_of(memory, waits);
+    int64_t least = familiar(memory, waits) ? 0 : UNFAMILIAR_MS;
     int64_t usual = cycle > 0 ? cycle + cycle * 6 / 10 + 30000 : 0;
     return usual > least ? usual : least;
+}
+
+int64_t position_patience(const struct position_memory *memory, const struct history *history)
+{
+    struct longest waits = longest_waits(memory, history);
+    return patience(memory, &waits);
 }
 
 static int64_t steady_lag(const struct position_memory *memory, const struct history *history)
@@ -128,16 +159,19 @@ static int64_t steady_lag(const struct position_memory *memory, const struct his
     int64_t now = history->time;
     if (memory->lag_ms == UNKNOWN || memory->lag_ms == 0)
         return memory->lag_ms;
-    if (position_moves(memory) < FAMILIAR_MOVES) {
-        if (memory->unread_since == UNKNOWN ||
-            now - memory->unread_since >= position_patience(memory, history))
+    struct longest waits = longest_waits(memory, history);
+    if (!familiar(memory, &waits)) {
+        /* What is older than any cycle that is granted is no saw. */
+        int64_t granted = patience(memory, &waits);
+        if (memory->unread_since == UNKNOWN || now - memory->unread_since >= granted ||
+            memory->lag_ms >= granted)
             return memory->lag_ms;
         if (memory->rest_s == low_unknown)
             return UNKNOWN;
         int64_t rest_ms = (int64_t)memory->rest_s * 1000;
         return rest_ms < memory->lag_ms ? rest_ms : memory->lag_ms;
     }
-    if (position_cycle(memory, history) < saw_ms)
+    if (cycle_of(memory, &waits) < saw_ms)
         return memory->lag_ms;
     uint32_t low = memory->low_now_s < memory->low_before_s ? memory->low_now_s : memory->low_before_s;
     return low == low_unknown ? memory->lag_ms : (int64_t)low * 1000;

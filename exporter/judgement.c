@@ -194,18 +194,18 @@ static bool over_objective(const struct scene *scene, int64_t objective,
     return before != UNKNOWN && lag - before > -objective / 5;
 }
 
-/* Within it still, but away from its old level for so long that it is no peak. */
+/* Within it still, but away from its old level for so long that it is no peak, and no better than a while
+ * ago. What has been told stays until it gets better. */
 static bool growing(const struct scene *scene, int64_t objective, const struct subscription_memory *memory)
 {
-    int64_t now = scene->now;
-    int64_t high_since = trend_above(memory, objective / 5), off_since = trend_above(memory, objective / 6),
+    bool told = scene->memory->conditions & 1u << CONDITION_FALLING_BEHIND;
+    int64_t now = scene->now, high_since = trend_above(memory, objective / 5),
             away_since = trend_above(memory, objective / 15);
-    if (high_since == UNKNOWN || now - high_since < objective * 4 / 5 ||
-        (now - off_since < objective * 21 / 10 && now - away_since < objective * 28 / 10))
+    if (high_since == UNKNOWN || now - high_since < objective * 4 / 5 || now - away_since < objective * 11 / 5)
         return false;
-    int64_t lag = memory->trend[memory->trends - 1].value;
-    int64_t before = trend_ago(memory, now, objective * 2), middle = trend_ago(memory, now, objective);
-    return before != UNKNOWN && middle != UNKNOWN && lag > middle && lag - before > objective / 10;
+    int64_t lag = memory->trend[memory->trends - 1].value, middle = trend_ago(memory, now, objective);
+    int64_t least = trend_least(memory, now - objective * 4);
+    return middle != UNKNOWN && lag - least > objective / 10 && lag > middle - (told ? objective / 10 : 0);
 }
 
 /* A replay is behind on purpose, unless it doesn't get ahead. */
@@ -246,9 +246,11 @@ struct skew {
 
 static bool find_skew(const struct scene *scene, uint32_t s, struct skew *skew)
 {
-    int64_t behind_ms = rules_pace(scene->rules, 45 * 1000), current_ms = rules_pace(scene->rules, 22 * 1000);
     const struct snap_subscription *sub = &scene->snapshot->subscriptions[s];
     const struct subscription_findings *sums = &scene->findings->subscriptions[s];
+    /* Who commits seldom seems late just before; next to one that is much later it is current nevertheless. */
+    int64_t behind_ms = rules_pace(scene->rules, 45 * 1000),
+            current_ms = later(rules_pace(scene->rules, 22 * 1000), sums->lag_ms_max / 5);
     int64_t worst = NO_INDEX, current = 0;
     if (sub->positions < 3 || sums->lag_ms_max < behind_ms ||
         (double)sums->lag_max < 0.6 * (double)sums->lag_sum)

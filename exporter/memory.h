@@ -27,7 +27,7 @@
 /* A reader that moves often is missed soon. One that hardly ever moved, or that is hardly known yet, may be
  * in the middle of its cycle. */
 #define UNFAMILIAR_MS (INT64_C(14) * 60 * 1000)
-enum { FAMILIAR_MOVES = 20 };
+enum { FAMILIAR_MOVES = 20, REGULAR_MOVES = 6 };
 
 enum { END_SAMPLES = 32, WAITS = 3, REBALANCES = 32, TREND_SAMPLES = 40 };
 

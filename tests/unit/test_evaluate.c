@@ -232,6 +232,24 @@ static void test_batches_are_not_stuck(void **state)
     assert_true(is(w, CONDITION_STUCK));
 }
 
+/* One that works every five minutes is known by its regularity before it has moved often: when it hangs, that is
+ * said after a cycle and a half, and not only when nothing would be known of it. */
+static void test_a_regular_reader_hangs(void **state)
+{
+    struct world *w = *state;
+    for (int cycle = 0; cycle < 8; cycle++) {
+        pass(w, 285, 0);
+        for (int p = 0; p < PARTITIONS; p++)
+            w->committed[p] = w->end[p];
+        pass(w, 15, 0);
+        assert_int_equal(w->findings->groups[0].conditions, 0);
+    }
+    pass(w, 7 * 60, 0);
+    assert_false(is(w, CONDITION_STUCK));
+    pass(w, 3 * 60, 0);
+    assert_true(is(w, CONDITION_STUCK));
+}
+
 /* The reader is half as fast as the writer: falling behind, with no time at which it will have caught up, and
  * with the time lag that follows from when the messages were written. */
 static void test_falling_behind(void **state)
@@ -283,6 +301,31 @@ static void test_deploy(void **state)
         pass(w, 15, 20);
         assert_int_equal(w->findings->groups[0].conditions, 0);
     }
+}
+
+/* Without any timestamp the start offset shows how near the edge is: a reader that was gone when the history
+ * began, of a topic that keeps an hour. */
+static void test_retention_without_timestamps(void **state)
+{
+    struct world *w = *state;
+    w->retention_ms = 3600000;
+    w->members = 0;
+    for (int p = 0; p < PARTITIONS; p++) {
+        w->end[p] = 40000;
+        w->start[p] = 4000;
+        w->committed[p] = 15000;
+    }
+    for (int i = 0; i < 60; i++) {
+        for (int p = 0; p < PARTITIONS; p++)
+            w->start[p] += 150;
+        pass(w, 15, 0);
+    }
+    const struct subscription_findings *sub = &w->findings->subscriptions[0];
+    assert_int_equal(sub->lag_ms_max, UNKNOWN);
+    /* 2,000 messages, of which ten go a second. */
+    assert_in_range(sub->headroom_ms, 195000, 205000);
+    assert_in_range(sub->overtake_ms, 195000, 205000);
+    assert_true(is(w, CONDITION_RETENTION_RISK));
 }
 
 /* A stopped group's backlog nears the end of retention: the risk comes before the loss, and the loss is
@@ -431,9 +474,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_objective_leaves_out_an_outage, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_an_anomaly_counts_once_an_occurrence, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_batches_are_not_stuck, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_regular_reader_hangs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_falling_behind, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rebalances, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deploy, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_retention_without_timestamps, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_retention, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_headroom_is_known_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_short_objective_hastens, set_up, tear_down),
