@@ -41,6 +41,7 @@ endif
 
 PACKAGES_BUILD := gcc libc6-dev pkg-config librdkafka-dev libmicrohttpd-dev libjansson-dev libcurl4-gnutls-dev libyaml-dev libgnutls28-dev libcrypt-dev zlib1g-dev
 PACKAGES_CHECK := libcmocka-dev libsqlite3-dev clang clang-format clang-tidy shellcheck python3
+PACKAGES_FUZZ  := clang libclang-rt-14-dev
 PACKAGES_STACK := prometheus prometheus-alertmanager python3
 PACKAGES_TEST  := libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-prometheus-client python3-confluent-kafka \
                   python3-jsonschema python3-yaml python3-websocket chromium python3-pip systemd dpkg-dev man-db zsh \
@@ -62,7 +63,7 @@ if [ -n "$$missing" ]; then \
 fi
 endef
 
-.PHONY: all run test check bench docs format setup setup-test setup-check setup-bench clean help
+.PHONY: all run test check bench docs format setup setup-test setup-check setup-fuzz setup-bench clean help
 
 setup:
 	$(call install,$(PACKAGES_BUILD))
@@ -72,10 +73,10 @@ setup-test: setup
 	$(call install,$(PACKAGES_TEST))
 setup-check: setup
 	$(call install,$(PACKAGES_CHECK))
-setup-bench: setup-test
-	$(call install,$(PACKAGES_BENCH))
 setup-fuzz: setup
 	$(call install,$(PACKAGES_FUZZ))
+setup-bench: setup-test
+	$(call install,$(PACKAGES_BENCH))
 
 # --- sources -----------------------------------------------------------------------------------------------
 
@@ -215,17 +216,28 @@ install-dashboards:
 
 # Hostile bytes, by libFuzzer: not a part of the tests, since it never ends by itself.
 FUZZ_SECONDS ?= 60
-.PHONY: fuzz-logstore fuzz-kafka
-fuzz-logstore fuzz-kafka: fuzz-%: setup-fuzz $(BUILD)/tests/fuzz/fuzz_%
+.PHONY: fuzz-logstore fuzz-kafka fuzz-judgement
+fuzz-logstore fuzz-kafka fuzz-judgement: fuzz-%: setup-fuzz $(BUILD)/tests/fuzz/fuzz_%
 	@mkdir -p $(BUILD)/tests/fuzz/corpus-$*
 	$(BUILD)/tests/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/tests/fuzz/ $(BUILD)/tests/fuzz/corpus-$*
 
 $(BUILD)/tests/fuzz/fuzz_logstore: $(LOGSTORE) exporter/base/buf.c exporter/base/error.c exporter/base/clock.c
 $(BUILD)/tests/fuzz/fuzz_kafka: $(addprefix collectors/kafka/,replica.c commit_set.c group_record.c wire.c) \
                                 $(addprefix exporter/base/,mem.c pattern.c error.c buf.c utf8.c)
+$(BUILD)/tests/fuzz/fuzz_judgement: $(addprefix exporter/,chart.c evaluate.c events.c findings.c forecast.c history.c history_file.c \
+                                    history_group.c history_partition.c history_position.c judgement.c \
+                                    observations.c overrides.c rules.c snapshot.c) \
+                                    $(addprefix exporter/base/,buf.c duration.c error.c json_writer.c mem.c pattern.c utf8.c)
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c
 	@mkdir -p $(@D)
-	clang -std=c11 -D_GNU_SOURCE -I. -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -pthread -o $@ $^
+	clang -std=c11 -D_GNU_SOURCE -I. -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -pthread -o $@ $^ $(FUZZ_LIBS)
+
+$(BUILD)/tests/fuzz/fuzz_judgement: FUZZ_LIBS = -ljansson -lm
+
+fuzz-judgement: $(BUILD)/tests/fuzz/corpus-judgement/recording
+$(BUILD)/tests/fuzz/corpus-judgement/recording: tests/incidents/death_spiral-0.jsonl.gz
+	@mkdir -p $(@D)
+	gzip -dc $< | sed 2q >$@
 
 # To be measured against.
 $(BUILD)/tests/bench/bench_logstore: LIBS += -lsqlite3

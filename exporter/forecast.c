@@ -46,8 +46,8 @@ static struct overtaking overtaking_by_time(const struct scene *scene, const str
     return found;
 }
 
-/* By the start offset, once it has begun to move: it follows the end at the speed of writing. Messages are kept
- * for retention_ms, or UNKNOWN, where it is their number that is limited. */
+/* By the start offset, once it has begun to move: it follows the end at the speed of writing. Messages are
+ * kept for retention_ms, or UNKNOWN, where it is their number that is limited. */
 static struct overtaking overtaking_by_start(const struct scene *scene, const struct rules *rules,
                                              int64_t retention_ms, const struct position_memory *memory,
                                              const struct partition_memory *partition,
@@ -59,7 +59,8 @@ static struct overtaking overtaking_by_start(const struct scene *scene, const st
     if (!partition->start_moved || written <= 0 || elapsed < rules_pace(rules, look_back_ms))
         return found;
     double distance = memory->committed > seen->start ? (double)(memory->committed - seen->start) : 0;
-    double held = retention_ms != UNKNOWN ? (double)retention_ms : (double)(seen->end - seen->start) / written;
+    double held =
+        retention_ms != UNKNOWN ? (double)retention_ms : (double)(seen->end - seen->start) / written;
     double read = (double)(memory->committed - memory->marks[0].committed) / (double)elapsed;
     found.headroom_ms = forecast(distance / written);
     found.horizon_ms = smaller(rules->horizon_ms, (int64_t)(rules->horizon_share * held));

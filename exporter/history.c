@@ -434,9 +434,9 @@ static void observe_groups(struct history *history, const struct snapshot *snaps
         history->group_at[i] = at;
         /* Offsets are set while nobody is there. Who is there may have come after it, and who came and went
          * between two polls has changed the generation. */
-        bool empty_before = group->empty_since != UNKNOWN &&
-                            (seen->generation == UNKNOWN || group->generation == UNKNOWN ||
-                             seen->generation == group->generation);
+        bool empty_before =
+            group->empty_since != UNKNOWN && (seen->generation == UNKNOWN || group->generation == UNKNOWN ||
+                                              seen->generation == group->generation);
         if (history_away(history, history->time - group->seen))
             group->alive_since = history->time;
         group_observe(group, seen, history);

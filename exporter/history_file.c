@@ -255,7 +255,8 @@ static void take_events(struct reader *reader, struct event_memory *memory, uint
     for (uint32_t i = 0; i < count && !reader->failed; i++) {
         struct event event;
         take(reader, &event, sizeof event);
-        reader->failed |= event.kind >= EVENT_KINDS || event.condition >= CONDITIONS ||
+        reader->failed |= event.kind >= EVENT_KINDS || event.condition < -1 ||
+                          event.condition >= CONDITIONS || event.subscription < NO_INDEX ||
                           event.subscription >= (int64_t)subscriptions;
         events_restore(memory, &event);
     }

@@ -201,11 +201,14 @@ static bool growing(const struct scene *scene, int64_t objective, const struct s
     bool told = scene->memory->conditions & 1u << CONDITION_FALLING_BEHIND;
     int64_t now = scene->now, high_since = trend_above(memory, objective / 5),
             away_since = trend_above(memory, objective / 15);
-    if (high_since == UNKNOWN || now - high_since < objective * 4 / 5 || now - away_since < objective * 11 / 5)
+    if (high_since == UNKNOWN || now - high_since < objective / 2 || now - away_since < objective * 11 / 5)
         return false;
     int64_t lag = memory->trend[memory->trends - 1].value, middle = trend_ago(memory, now, objective);
-    int64_t least = trend_least(memory, now - objective * 4);
-    return middle != UNKNOWN && lag - least > objective / 10 && lag > middle - (told ? objective / 10 : 0);
+    if (middle == UNKNOWN)
+        return false;
+    if (told)
+        return lag > middle - objective / 10;
+    return lag > middle && lag - trend_least(memory, now - objective * 4) > lag * 2 / 5;
 }
 
 /* A replay is behind on purpose, unless it doesn't get ahead. */
@@ -248,12 +251,13 @@ static bool find_skew(const struct scene *scene, uint32_t s, struct skew *skew)
 {
     const struct snap_subscription *sub = &scene->snapshot->subscriptions[s];
     const struct subscription_findings *sums = &scene->findings->subscriptions[s];
-    /* Who commits seldom seems late just before; next to one that is much later it is current nevertheless. */
+    /* Who commits seldom seems late just before; next to one that is much later it is current nevertheless.
+     */
     int64_t behind_ms = rules_pace(scene->rules, 45 * 1000),
             current_ms = later(rules_pace(scene->rules, 22 * 1000), sums->lag_ms_max / 5);
     int64_t worst = NO_INDEX, current = 0;
     if (sub->positions < 3 || sums->lag_ms_max < behind_ms ||
-        (double)sums->lag_max < 0.6 * (double)sums->lag_sum)
+        (double)sums->lag_max < 0.5 * (double)sums->lag_sum)
         return false;
     for (uint32_t p = sub->first_position; p < sub->first_position + sub->positions; p++) {
         const struct position_findings *position = &scene->findings->positions[p];
@@ -311,9 +315,11 @@ static int64_t before_start(const struct scene *scene, uint32_t s, int64_t *by)
     const struct snap_subscription *sub = &scene->snapshot->subscriptions[s];
     for (uint32_t p = sub->first_position; p < sub->first_position + sub->positions; p++) {
         const struct snap_position *position = &scene->snapshot->positions[p];
-        *by = scene->snapshot->partitions[position->partition].start - position->committed;
-        if (scene->snapshot->partitions[position->partition].start != UNKNOWN && *by > 0)
-            return p;
+        int64_t start = scene->snapshot->partitions[position->partition].start;
+        if (start == UNKNOWN || position->committed >= start)
+            continue;
+        *by = start - position->committed;
+        return p;
     }
     *by = 0;
     return NO_INDEX;

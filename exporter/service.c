@@ -27,7 +27,7 @@ struct service {
     struct sources *sources;
     struct http *http;
     struct reload_record reloads;
-    int state_lock; /* on the folder of --state-dir; -1: there is none */
+    int state_lock;            /* on the folder of --state-dir; -1: there is none */
     pthread_mutex_t reloading; /* guards `sources` and `http` while both main and a reload use them */
 };
 

@@ -62,9 +62,10 @@ int state_folder_lock(const char *folder, struct error *error)
     if (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) == 0)
         return lock;
     if (lock >= 0 && errno == EWOULDBLOCK)
-        error_set(error, ERROR_USAGE,
-                  "--state-dir %s is in use by another tidemark; end that one, or give each a folder of its own",
-                  folder);
+        error_set(
+            error, ERROR_USAGE,
+            "--state-dir %s is in use by another tidemark; end that one, or give each a folder of its own",
+            folder);
     else
         error_set_errno(error, ERROR_USAGE, errno,
                         "--state-dir %s can't be locked; give a folder on a local disk that can be read",

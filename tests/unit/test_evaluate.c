@@ -232,8 +232,8 @@ static void test_batches_are_not_stuck(void **state)
     assert_true(is(w, CONDITION_STUCK));
 }
 
-/* One that works every five minutes is known by its regularity before it has moved often: when it hangs, that is
- * said after a cycle and a half, and not only when nothing would be known of it. */
+/* One that works every five minutes is known by its regularity before it has moved often: when it hangs, that
+ * is said after a cycle and a half, and not only when nothing would be known of it. */
 static void test_a_regular_reader_hangs(void **state)
 {
     struct world *w = *state;

@@ -292,10 +292,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_both_topics_are_named), TEST(test_loss_while_commits_are_unseen),
-        TEST(test_loss_while_away),       TEST(test_skipped),
-        TEST(test_read_during_an_outage), TEST(test_read_between_two_polls),
-        TEST(test_offsets_expiring),      TEST(test_retention_shortfall),
+        TEST(test_both_topics_are_named),
+        TEST(test_loss_while_commits_are_unseen),
+        TEST(test_loss_while_away),
+        TEST(test_skipped),
+        TEST(test_read_during_an_outage),
+        TEST(test_read_between_two_polls),
+        TEST(test_offsets_expiring),
+        TEST(test_retention_shortfall),
         TEST(test_overrides),
     };
     return cmocka_run_group_tests_name("losses", tests, NULL, NULL);
