@@ -6,7 +6,7 @@ import time
 def test_rebalance_storm(source):
     """One member reads all the time, and another joins and leaves again and again. Then it stays away."""
     source.topic(partitions=2)
-    rules = ("spiral_after=4s", "rebalance_window=20s")
+    rules = ("spiral_after=4s", "rebalance_window=10s")
     with source.traffic({0: 1, 1: 1}), source.watch(*rules) as watch:
         source.reader()
         page = watch.page_when(lambda page: watch.value(page, "members") == 1)
