@@ -48,7 +48,6 @@ PACKAGES_TEST  := libcmocka-dev python3 python3-pytest python3-pytest-xdist pyth
                   $(PACKAGES_STACK) openssl default-jre-headless maven curl
 PACKAGES_PICTURES := prometheus chromium pngquant fonts-dejavu-core
 PACKAGES_BENCH := nginx-light libsqlite3-dev
-PACKAGES_FUZZ  := clang libclang-rt-14-dev
 
 # $(call install,packages): installs those that are missing, and does nothing when none is.
 define install
