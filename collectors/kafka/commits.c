@@ -385,10 +385,11 @@ static void fetch_all(struct fetch *fetch)
         answered = take_answers(fetch);
         add_complete(fetch);
     }
-    for (size_t i = fetch->added; i < fetch->groups->count; i++) {
+    for (; fetch->added < fetch->groups->count; fetch->added++) {
         kafka_poll_failed(fetch->poll, STAGE_COMMITS, RD_KAFKA_RESP_ERR__TIMED_OUT, "commits of group",
-                          str_of(fetch->groups->items[i].name));
-        free(fetch->answers[i].found);
+                          str_of(fetch->groups->items[fetch->added].name));
+        fetch->answers[fetch->added].has_failed = true;
+        add_answers(fetch, fetch->added);
     }
 }
 
