@@ -194,6 +194,19 @@ static void note_mark(struct position_memory *memory, const struct history *hist
     memory->marks[1] = (struct mark){history->time, memory->committed, memory->steady_ms};
 }
 
+/* Whether it came to stand beyond the end just now. */
+static bool note_beyond(struct position_memory *memory, const struct surroundings *around)
+{
+    if (around->seen->end == UNKNOWN || memory->committed <= around->seen->end) {
+        memory->beyond_since = UNKNOWN;
+        return false;
+    }
+    if (memory->beyond_since != UNKNOWN)
+        return false;
+    memory->beyond_since = around->history->time;
+    return true;
+}
+
 void position_begin(struct position_memory *memory, const struct surroundings *around,
                     const struct snap_position *position)
 {
@@ -202,6 +215,7 @@ void position_begin(struct position_memory *memory, const struct surroundings *a
         .committed = position->committed,
         .start_seen = around->seen->start,
         .unread_since = UNKNOWN,
+        .beyond_since = UNKNOWN,
         .low_turned = now,
         .low_now_s = low_unknown,
         .low_before_s = low_unknown,
@@ -212,7 +226,7 @@ void position_begin(struct position_memory *memory, const struct surroundings *a
         .dated_here = is_dated(position),
         .rests_before_end = position_lag(around->seen, position) == 1,
     };
-    memory->beyond_since = position->committed > around->seen->end ? now : UNKNOWN;
+    (void)note_beyond(memory, around); /* the caller sees it by beyond_since */
     memory->lag_ms = time_lag(memory, around, position);
     if (position_unread(memory, around->history, around->seen, position))
         memory->unread_since = now;
@@ -268,19 +282,6 @@ struct movement position_resume(struct position_memory *memory, const struct sur
     memcpy(memory->waits, known.waits, sizeof memory->waits);
     memory->moves_before = known.moves_now > known.moves_before ? known.moves_now : known.moves_before;
     return movement;
-}
-
-/* Whether it came to stand beyond the end just now. */
-static bool note_beyond(struct position_memory *memory, const struct surroundings *around)
-{
-    if (around->seen->end == UNKNOWN || memory->committed <= around->seen->end) {
-        memory->beyond_since = UNKNOWN;
-        return false;
-    }
-    if (memory->beyond_since != UNKNOWN)
-        return false;
-    memory->beyond_since = around->history->time;
-    return true;
 }
 
 struct movement position_observe(struct position_memory *memory, const struct surroundings *around,

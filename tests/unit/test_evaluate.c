@@ -436,6 +436,21 @@ static void test_topic_made_again(void **state)
     assert_int_equal(w->findings->wheres[0].position, 0);
 }
 
+/* The topic is made again, and its ends can't be told in that poll: what isn't known is not beyond. */
+static void test_topic_made_again_with_unknown_ends(void **state)
+{
+    struct world *w = *state;
+    pass(w, 600, 10);
+    w->made_again = w->ends_unknown = true;
+    pass(w, 30, 0);
+    assert_int_equal(w->findings->anomalies[ANOMALY_COMMITTED_BEYOND_END], 0);
+    assert_false(is(w, CONDITION_COMMITTED_BEYOND_END));
+    const struct event_list *events = w->findings->groups[0].events;
+    assert_non_null(events);
+    for (uint32_t i = 0; i < events->count; i++)
+        assert_int_not_equal(events->events[i].kind, EVENT_BEYOND_END);
+}
+
 /* Rules take durations with a unit, shares and counts, and refuse the rest with what would be right. */
 static void test_rules(void **state)
 {
@@ -484,6 +499,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_short_objective_hastens, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reset, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_topic_made_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_topic_made_again_with_unknown_ends, set_up, tear_down),
         cmocka_unit_test(test_rules),
     };
     return cmocka_run_group_tests_name("evaluate", tests, NULL, NULL);
