@@ -451,6 +451,19 @@ static void test_topic_made_again_with_unknown_ends(void **state)
         assert_int_not_equal(events->events[i].kind, EVENT_BEYOND_END);
 }
 
+/* One partition's start isn't known, and the reader of the next stands before what is still there. */
+static void test_lost_beside_an_unknown_start(void **state)
+{
+    struct world *w = *state;
+    w->start[0] = UNKNOWN;
+    w->start[1] = 400;
+    w->committed[1] = 100;
+    poll(w);
+    assert_true(is(w, CONDITION_DATA_LOST));
+    assert_int_equal(w->findings->wheres[0].position, 1);
+    assert_int_equal(w->findings->wheres[0].inputs[2], 300);
+}
+
 /* Rules take durations with a unit, shares and counts, and refuse the rest with what would be right. */
 static void test_rules(void **state)
 {
@@ -500,6 +513,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reset, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_topic_made_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_topic_made_again_with_unknown_ends, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_lost_beside_an_unknown_start, set_up, tear_down),
         cmocka_unit_test(test_rules),
     };
     return cmocka_run_group_tests_name("evaluate", tests, NULL, NULL);
