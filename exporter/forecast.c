@@ -109,13 +109,18 @@ static int64_t catchup(const struct scene *scene, const struct rules *rules,
     return closing > 0 ? forecast((double)lag / closing) : UNKNOWN;
 }
 
+/* Unread messages that are old enough for the log cleaner; UNKNOWN where it isn't known how old they are. */
 static int64_t exposed(const struct snap_topic *topic, int64_t lag, int64_t lag_ms)
 {
     int64_t safe = topic->config.min_compaction_lag_ms;
     if (topic->config.cleanup_policy != CLEANUP_COMPACT &&
         topic->config.cleanup_policy != CLEANUP_COMPACT_DELETE)
         return UNKNOWN;
-    return lag == UNKNOWN || lag_ms == UNKNOWN || lag_ms < safe ? 0 : lag;
+    if (lag == 0 || safe <= 0)
+        return lag;
+    if (lag_ms == UNKNOWN)
+        return UNKNOWN;
+    return lag_ms < safe ? 0 : lag;
 }
 
 static void note_risks(struct scene *scene, const struct rules *rules, const struct snap_topic *topic,

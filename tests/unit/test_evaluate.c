@@ -16,7 +16,8 @@ struct world {
     struct rules rules;
     int64_t now;
     int64_t start[PARTITIONS], end[PARTITIONS], committed[PARTITIONS];
-    int64_t members, generation, retention_ms;
+    int64_t members, generation, retention_ms, compaction_lag_ms;
+    enum cleanup_policy cleanup_policy;
     bool made_again, ends_unknown, commits_unknown, orphan;
 };
 
@@ -29,7 +30,8 @@ static int set_up(void **state)
     w->now = INT64_C(1764000000000);
     w->members = 2;
     w->generation = 7;
-    w->retention_ms = UNKNOWN;
+    w->retention_ms = w->compaction_lag_ms = UNKNOWN;
+    w->cleanup_policy = CLEANUP_UNKNOWN;
     for (int p = 0; p < PARTITIONS; p++)
         w->end[p] = w->committed[p] = 1000;
     *state = w;
@@ -50,6 +52,8 @@ static void poll(struct world *w)
     struct snapshot *s = snapshot_new();
     uint32_t topic = (uint32_t)snapshot_add_topic(s, STR_LITERAL("orders"), PARTITIONS);
     s->topics[topic].config.retention_ms = w->retention_ms;
+    s->topics[topic].config.min_compaction_lag_ms = w->compaction_lag_ms;
+    s->topics[topic].config.cleanup_policy = w->cleanup_policy;
     s->topics[topic].id[0] = w->made_again ? 2 : 1;
     uint32_t group = (uint32_t)snapshot_add_group(s, STR_LITERAL("billing"));
     s->groups[group].members = w->members;
@@ -464,6 +468,30 @@ static void test_lost_beside_an_unknown_start(void **state)
     assert_int_equal(w->findings->wheres[0].inputs[2], 300);
 }
 
+/* How old the unread messages are isn't known, so neither is what of them the cleaner may take, unless that
+ * is all of them. */
+static void test_exposed_to_compaction(void **state)
+{
+    struct world *w = *state;
+    w->cleanup_policy = CLEANUP_COMPACT;
+    for (int p = 0; p < PARTITIONS; p++)
+        w->committed[p] = 900;
+    w->compaction_lag_ms = 3600000;
+    poll(w);
+    assert_int_equal(w->findings->subscriptions[0].lag_ms_max, UNKNOWN);
+    assert_int_equal(w->findings->subscriptions[0].compaction_exposed, UNKNOWN);
+    w->compaction_lag_ms = 0;
+    w->now += 15000;
+    poll(w);
+    assert_int_equal(w->findings->subscriptions[0].compaction_exposed, 100 * PARTITIONS);
+    for (int p = 0; p < PARTITIONS; p++)
+        w->committed[p] = 1000;
+    w->compaction_lag_ms = 3600000;
+    w->now += 15000;
+    poll(w);
+    assert_int_equal(w->findings->subscriptions[0].compaction_exposed, 0);
+}
+
 /* Rules take durations with a unit, shares and counts, and refuse the rest with what would be right. */
 static void test_rules(void **state)
 {
@@ -514,6 +542,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_topic_made_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_topic_made_again_with_unknown_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lost_beside_an_unknown_start, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_exposed_to_compaction, set_up, tear_down),
         cmocka_unit_test(test_rules),
     };
     return cmocka_run_group_tests_name("evaluate", tests, NULL, NULL);
