@@ -204,11 +204,12 @@ bool config_read_whole_text(const char *name, const char *text, size_t length, c
     return done;
 }
 
+/* Up to the buffer's limit: a device may never end. */
 static bool read_all(FILE *file, struct buf *content)
 {
     char piece[16 * 1024];
     size_t count;
-    while ((count = fread(piece, 1, sizeof piece, file)) > 0)
+    while (buf_ok(content) && (count = fread(piece, 1, sizeof piece, file)) > 0)
         buf_add(content, piece, count);
     return !ferror(file);
 }

@@ -54,6 +54,11 @@ def test_a_folder_instead_of_a_file_is_named(tmp_path):
     assert code == 2 and str(tmp_path) in errors and len(errors.strip().splitlines()) == 1, errors
 
 
+def test_a_file_that_never_ends_is_refused():
+    code, _, errors = run("serve", "--config", "/dev/zero")
+    assert code == 2 and "/dev/zero is larger than" in errors and len(errors.strip().splitlines()) == 1, errors
+
+
 def test_one_source_down_while_the_other_is_served(kafka, write):
     """Two clusters are configured; nothing listens on the port of one."""
     kafka.create_topic("config-up", 1)
