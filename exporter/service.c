@@ -214,7 +214,9 @@ static bool print_page(struct service *service, FILE *out, struct error *error)
     while (more && written) {
         buf_reset(&piece);
         more = page_render(page, &piece, PIECE);
-        written = buf_ok(&piece) && fwrite(piece.bytes, 1, piece.length, out) == piece.length;
+        /* A page may be empty: metrics can be filtered away. */
+        written = buf_ok(&piece) &&
+                  (piece.length == 0 || fwrite(piece.bytes, 1, piece.length, out) == piece.length);
     }
     if (!written || fflush(out) != 0) {
         error_set(error, ERROR_IO, "the page can't be written");

@@ -67,6 +67,11 @@ def test_flags_make_the_page_smaller(store):
     assert page.get_int("tidemark_series") == len(page)
 
 
+def test_a_page_may_be_empty(store):
+    code, output, errors = run("serve", "--logstore", str(store), "--once", "--metrics-include", "none")
+    assert (code, output) == (0, b""), errors
+
+
 def test_the_limit_is_kept_and_said_once(store, tmp_path):
     """The configuration allows half of the series, and then, after a reload, all of them."""
     everything = exposition.parse(run("serve", "--logstore", str(store), "--once")[1])
