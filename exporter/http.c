@@ -77,8 +77,9 @@ static enum MHD_Result answer(void *context, struct MHD_Connection *connection, 
             return MHD_YES; /* it waits, and is asked again once it is known */
         exchange->admission = admission;
     }
-    struct request request = {.http = http, .connection = connection, .exchange = exchange, .path = path};
-    return exchange->admission == ADMITTED ? route_request(&request, method) : answer_unauthorized(&request);
+    struct request request = {
+        .http = http, .connection = connection, .method = method, .path = path, .exchange = exchange};
+    return exchange->admission == ADMITTED ? route_request(&request) : answer_unauthorized(&request);
 }
 
 static void end_exchange(void *context, struct MHD_Connection *connection, void **state,

@@ -104,6 +104,14 @@ static struct stream *new_stream(const struct http *http, enum page_format forma
     return stream;
 }
 
+/* libmicrohttpd sends the end of a chunked body after the header that answers HEAD, too, where a client takes
+ * it for the next answer (RFC 9112, 6.3): that answer isn't chunked, and ends the connection. */
+static bool set_framing(const struct request *request, struct MHD_Response *response)
+{
+    return strcmp(request->method, MHD_HTTP_METHOD_HEAD) != 0 ||
+           MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END) == MHD_YES;
+}
+
 static enum MHD_Result answer_stream(const struct request *request, enum page_format format,
                                      const struct page_filter *filter, bool compressed)
 {
@@ -119,7 +127,7 @@ static enum MHD_Result answer_stream(const struct request *request, enum page_fo
         return MHD_NO;
     }
     enum MHD_Result result = MHD_NO;
-    if (metrics_add_headers(request->http, response, format, compressed))
+    if (set_framing(request, response) && metrics_add_headers(request->http, response, format, compressed))
         result = MHD_queue_response(request->connection, MHD_HTTP_OK, response);
     MHD_destroy_response(response);
     return result;

@@ -52,13 +52,13 @@ static enum MHD_Result refuse_method(const struct request *request, unsigned met
     return answer_text_allowing(request, "this path takes GET and HEAD only\n", "GET, HEAD");
 }
 
-enum MHD_Result route_request(struct request *request, const char *method)
+enum MHD_Result route_request(struct request *request)
 {
     for (size_t i = 0; i < sizeof routes / sizeof *routes; i++) {
         request->rest = match(&routes[i], request->path);
         if (request->rest == NULL)
             continue;
-        if ((routes[i].methods & method_of(method)) == 0)
+        if ((routes[i].methods & method_of(request->method)) == 0)
             return refuse_method(request, routes[i].methods);
         return routes[i].answer(request);
     }

@@ -5,7 +5,7 @@
 
 /* Answers by the table of routes: 404 for a path that is not in it, 405 for a method that the path does not
  * take, both in plain words. `request->rest` is set here. */
-enum MHD_Result route_request(struct request *request, const char *method);
+enum MHD_Result route_request(struct request *request);
 
 /* What the routes lead to, by file. */
 

@@ -35,6 +35,7 @@ struct exchange {
 struct request {
     struct http *http;
     struct MHD_Connection *connection;
+    const char *method;
     const char *path; /* decoded, without the query */
     struct exchange *exchange;
     const char *rest; /* what follows the route's path, for a route that takes a whole folder; else "" */

@@ -4,6 +4,7 @@ import gzip
 import http.client
 import http.server
 import re
+import socket
 import subprocess
 import threading
 import urllib.request
@@ -157,6 +158,16 @@ def test_head_gives_the_headers_of_get(daemon):
         assert (status, body) == (200, b"")
         for name in ["Content-Type", "Content-Encoding", "Vary", "X-Content-Type-Options"]:
             assert told[name] == of_get[name], name
+
+
+def test_nothing_but_the_header_answers_head(daemon):
+    """What is sent beyond it would be taken for the next answer on the connection."""
+    for query in ["", "?group=billing"]:
+        request = f"HEAD /metrics{query} HTTP/1.1\r\nHost: t\r\n\r\nHEAD /healthz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", daemon.port), timeout=10) as connection:
+            connection.sendall(request.encode())
+            *answers, rest = b"".join(iter(lambda: connection.recv(4096), b"")).split(b"\r\n\r\n")
+        assert rest == b"" and answers and all(answer.startswith(b"HTTP/1.1 200") for answer in answers), answers
 
 
 def test_caches_are_told_what_the_answer_depends_on(daemon):
