@@ -499,6 +499,76 @@ def test_one_of_three_brokers_dies_under_load(own_kafka, name):
         daemon.page_when(lambda page: lags_of(page, group, topic) == lags)
 
 
+def leaders_of_offsets(kafka):
+    partitions = kafka.admin().list_topics("__consumer_offsets", 10).topics["__consumer_offsets"].partitions
+    return {number: partition.leader for number, partition in partitions.items()}
+
+
+def elect_preferred_leader(kafka, topic, partition):
+    names = ["org.apache.kafka.tools.LeaderElectionCommand", "kafka.admin.LeaderElectionCommand"]
+    kafka.tool(names, "--election-type", "preferred", "--topic", topic, "--partition", str(partition))
+
+
+def burden(kafka, partition, records):
+    """Gives who takes over that partition of __consumer_offsets a lot to read: commits, each in a batch of its own."""
+    group = next(f"burden{i}" for i in itertools.count() if partition_of(kafka, f"burden{i}") == partition)
+    config = {"client.id": "__admin_client", "batch.num.messages": 1, "acks": 1, "queue.buffering.max.messages": records, **QUIET}
+    producer = Producer({"bootstrap.servers": kafka.bootstrap, **config})
+    for _ in range(records):
+        producer.produce("__consumer_offsets", key=commit_key(group, "orders", 0), value=commit_value(0), partition=partition)
+        producer.poll(0)
+    assert producer.flush(60) == 0
+
+
+@pytest.mark.once
+@pytest.mark.since(4, 0)
+def test_a_coordinator_that_loads_costs_its_own_groups_and_no_others(own_kafka, name, tmp_path):
+    """A broker becomes the coordinator of some groups and needs seconds to read what is known of them; until then it
+    refuses to tell of them, and to list any. The page never shows a wrong number, and what may be missing for a while
+    is of these groups, whether commits are followed or asked for."""
+    settings = {"offsets.load.buffer.size": "1", "offsets.topic.replication.factor": "3"}
+    kafka = own_kafka(nodes=3, heap="256m", settings=settings)
+    topic, groups = f"{name}orders", [f"{name}{number}" for number in range(8)]
+    kafka.create_topic(topic, 1)
+    produce(kafka, topic, {0: 10})
+    for group in groups:
+        commit(kafka, group, topic, {0: 3})
+    # The first node is the controller. Leadership goes to another while this one is away, and comes back by election.
+    preferred = {number: leader for number, leader in leaders_of_offsets(kafka).items() if leader != kafka.nodes[0].number}
+    burdened, node = next((number, kafka.nodes[leader - 1]) for number, leader in preferred.items())
+    node.kill()
+    wait_until(lambda: leaders_of_offsets(kafka)[burdened] not in (node.number, -1), 30, "that another takes over")
+    burden(kafka, burdened, 60_000)
+    kafka.start()
+
+    file = tmp_path / "tidemark.json"
+    sources = [{"name": offsets, "kafka": kafka.bootstrap, "offsets": offsets} for offsets in ("admin", "topic")]
+    file.write_text(json.dumps({"sources": sources, "poll_interval": "200ms"}))
+    expected = {(source["name"], group): 7 for source in sources for group in groups}
+    untouched = {place for place in expected if partition_of(kafka, place[1]) != burdened}
+
+    def shown(page):
+        lags = page.by("kafka_consumergroup_lag", "cluster", "consumergroup", "topic")
+        return {(source, group): lag for (source, group, where), lag in lags.items() if where == topic}
+
+    def is_over(page):
+        """Not an assertion, which page_when() would take for "not yet"."""
+        found = shown(page)
+        if not untouched <= set(found) or not found.items() <= expected.items():
+            raise ValueError(f"a wrong number, or none of a group that nothing happens to: {found}")
+        return found == expected and "Coordinator load in progress" in daemon.logged()
+
+    with Daemon("--config", file, poll_interval=None) as daemon:
+        daemon.page_when(lambda page: shown(page) == expected, timeout=60)
+        election = threading.Thread(target=elect_preferred_leader, args=(kafka, "__consumer_offsets", burdened))
+        election.start()
+        try:
+            page = daemon.page_when(is_over, timeout=60)
+        finally:
+            election.join()
+        assert page.get_int("tidemark_poll_errors_total", cluster="admin", stage="groups") > 0
+
+
 @pytest.mark.once
 def test_one_of_three_brokers_dies_and_hangs_and_comes_back(own_kafka, name):
     """Each topic has three replicas. While one broker is away, and when it is back, every number is right; groups whose
