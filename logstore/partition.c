@@ -94,12 +94,15 @@ static bool open_active(struct partition *partition, const struct slot *slot, st
     return true;
 }
 
-/* Begins a segment at the written offset, in *slot and on disk. */
+/* Begins a segment at the written offset, in *slot and on disk. Others may have been begun here in vain, by a
+ * process that died, or found the disk full, before it wrote the slot; once the log has grown past their
+ * bases they would pass for parts of it. */
 static bool begin_segment(struct partition *partition, struct slot *slot, struct error *error)
 {
     partition_close_segment(partition);
     struct segment_place place = partition_place(partition);
-    if (!segment_create(&partition->segment, &place, slot->written, error))
+    if (!segment_remove_behind(&place, slot->segment, error) ||
+        !segment_create(&partition->segment, &place, slot->written, error))
         return false;
     store_segment_opened(partition->store);
     slot->segment = slot->written;

@@ -148,16 +148,6 @@ static bool walk(struct recovery *recovery, const struct slot *slot, struct erro
     }
 }
 
-/* Removes segments that were begun behind the end and never became part of the log. */
-static bool remove_rest(const struct recovery *recovery, struct error *error)
-{
-    for (size_t i = 0; i < recovery->count; i++)
-        if (recovery->bases[i] > recovery->segment.base &&
-            !segment_remove(&recovery->place, recovery->bases[i], error))
-            return false;
-    return true;
-}
-
 /* The start is where the first segment begins, when retention removed segments but the slot came back from
  * before. */
 static bool correct_start(struct recovery *recovery, struct slot *slot, struct error *error)
@@ -189,7 +179,8 @@ static bool conclude(struct recovery *recovery, struct slot *slot, struct error 
         segment_damaged(&recovery->segment, recovery->position, "synced records are missing", error);
         return false;
     }
-    if (!fsio_sync(&recovery->segment.log, error) || !remove_rest(recovery, error))
+    if (!fsio_sync(&recovery->segment.log, error) ||
+        !segment_remove_behind(&recovery->place, recovery->segment.base, error))
         return false;
     if (slot->segment != recovery->segment.base)
         slot->segment_began = recovery->segment.made;
@@ -230,7 +221,8 @@ static bool recover_from_segments(struct recovery *recovery, struct slot *slot, 
         error_clear(error); /* it was begun, but nothing of it was synced */
         base = segment_among(recovery->bases, recovery->count, base - 1);
         if (base < 0)
-            return remove_rest(recovery, error) && conclude_empty(recovery, slot, error);
+            return segment_remove_behind(&recovery->place, -1, error) &&
+                   conclude_empty(recovery, slot, error);
     }
     skip_durable(recovery, slot);
     return walk(recovery, slot, error) && conclude(recovery, slot, error);

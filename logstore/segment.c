@@ -278,6 +278,19 @@ int64_t segment_among(const int64_t *bases, size_t count, int64_t offset)
     return from == 0 ? -1 : bases[from - 1];
 }
 
+bool segment_remove_behind(const struct segment_place *place, int64_t base, struct error *error)
+{
+    int64_t *bases;
+    size_t count;
+    if (!segment_list(place, &bases, &count, error))
+        return false;
+    bool done = true;
+    for (size_t i = 0; done && i < count; i++)
+        done = bases[i] <= base || segment_remove(place, bases[i], error);
+    free(bases);
+    return done;
+}
+
 /* --- batches ---------------------------------------------------------------------------------------------
  */
 

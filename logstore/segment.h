@@ -52,6 +52,10 @@ void segment_close(struct segment *segment);
 /* Removes a segment's files. */
 bool segment_remove(const struct segment_place *place, int64_t base, struct error *error);
 
+/* Removes the segments that begin behind `base`: those that never became part of the log, when that is the
+ * active segment's. The caller holds the append lock. */
+bool segment_remove_behind(const struct segment_place *place, int64_t base, struct error *error);
+
 /* The base offsets of all segments in the folder, rising; *bases is owned by the caller. A missing folder has
  * none. */
 bool segment_list(const struct segment_place *place, int64_t **bases, size_t *count, struct error *error);

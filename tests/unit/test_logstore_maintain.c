@@ -1,5 +1,9 @@
+#include "logstore/fsio.h"
+
 #include "exporter/base/clock.h"
 #include "tests/lib/logstore_fixture.h"
+
+#include <errno.h>
 
 #define TOPIC STR_LITERAL("t")
 
@@ -269,6 +273,53 @@ static void test_a_reader_goes_on_through_compaction(void **state)
     logstore_close(&store);
 }
 
+/* A process dies before it writes the slot that tells of what it appended. */
+static int die_at_the_slot(void *context, enum fsio_call call, int fd, const char *name, uint64_t position,
+                           size_t *count)
+{
+    (void)context;
+    (void)fd;
+    (void)position;
+    if (call != FSIO_WRITE || strcmp(name, "partitions") != 0)
+        return 0;
+    *count = 0;
+    return EIO;
+}
+
+/* Batches that took three segments were never acknowledged; the log then goes on in the first of them with
+ * smaller ones, past the offsets at which the others begin. */
+static void test_segments_that_were_begun_in_vain_are_no_part_of_the_log(void **state)
+{
+    (void)state;
+    enum { COUNT = 30, LATER = 60 };
+    static const struct fsio_fault death = {die_at_the_slot, NULL, 0};
+    static const char *const SETTINGS[][2] = {{"segment.bytes", "1024"},
+                                              {"max.message.bytes", "1024"},
+                                              {"retention.ms", "-1"},
+                                              {"retention.bytes", "1000000"}};
+    struct error error = {0};
+    struct logstore *store = store_with(SETTINGS, 4);
+    struct logstore_record records[COUNT], record;
+    for (int i = 0; i < COUNT; i++)
+        records[i] = fixture_record("key", "a value that takes many more bytes than one of a few letters");
+    append_at(store, "k", "v", 1);
+    fsio_fault = &death;
+    MUST_FAIL(logstore_append(store, TOPIC, 0, records, COUNT, NULL, &error), ERROR_IO);
+    fsio_fault = NULL;
+    for (int i = 1; i < LATER; i++)
+        append_at(store, "k", "v", 1 + i);
+    for (int64_t offset = 0; offset < LATER; offset++) {
+        struct logstore_reader *reader = logstore_reader_open(store, TOPIC, 0, offset, &error);
+        MUST(reader != NULL && logstore_read(reader, &record, &error) == LOGSTORE_READ_RECORD);
+        assert_int_equal(record.offset, offset);
+        assert_int_equal(record.timestamp, 1 + offset);
+        logstore_reader_close(&reader);
+    }
+    MUST(logstore_retain(store, TOPIC, &error));
+    check_range(store, 0, LATER);
+    logstore_close(&store);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -280,6 +331,7 @@ int main(void)
         TEST(test_compaction_keeps_the_latest_of_each_key),
         TEST(test_compaction_leaves_what_is_young),
         TEST(test_a_reader_goes_on_through_compaction),
+        TEST(test_segments_that_were_begun_in_vain_are_no_part_of_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
