@@ -325,6 +325,10 @@ bool segment_check_header(const struct segment *segment, uint64_t position, uint
         segment_damaged(segment, position, "a batch that is longer than the segment", error);
         return false;
     }
+    if (batch->flags & BATCH_END_OF_SEGMENT && batch->base_offset <= segment->base) {
+        segment_damaged(segment, position, "an end that leads back", error);
+        return false;
+    }
     return true;
 }
 

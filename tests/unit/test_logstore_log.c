@@ -1,3 +1,5 @@
+#include "logstore/batch.h"
+#include "logstore/head.h"
 #include "tests/lib/logstore_fixture.h"
 
 #include <fcntl.h>
@@ -374,6 +376,37 @@ static void test_damage_is_reported_with_file_and_position(void **state)
     logstore_close(&store);
 }
 
+/* Segments that others wrote, or nobody: an end that leads to its own segment, or back, would be followed for
+ * ever. */
+static void test_an_end_that_leads_back_is_damage(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
+    struct logstore_config config = logstore_config_default();
+    config.segment_bytes = 1024;
+    MUST(logstore_topic_create(store, TOPIC, 1, &config, &error));
+    struct logstore_record record = fixture_record("k", "v");
+    for (int i = 0; i < 40; i++)
+        MUST(logstore_append(store, TOPIC, 0, &record, 1, NULL, &error));
+    char path[128];
+    uint8_t end[BATCH_HEADER_SIZE];
+    snprintf(path, sizeof path, "%s/topic/00000001/0/%020d.log", fixture_folder, 0);
+    batch_encode_end(end, 0, 1, 0);
+    int fd = open(path, O_WRONLY);
+    assert_int_equal(pwrite(fd, end, sizeof end, HEAD_SIZE), (ssize_t)sizeof end);
+    close(fd);
+    int64_t offset;
+    struct logstore_reader *reader = logstore_reader_open(store, TOPIC, 0, 0, &error);
+    MUST(reader != NULL);
+    alarm(60);
+    MUST_FAIL(logstore_read(reader, &record, &error) != LOGSTORE_READ_FAILED, ERROR_CORRUPT);
+    MUST_FAIL(logstore_offset_for_time(store, TOPIC, 0, 1, &offset, &error), ERROR_CORRUPT);
+    alarm(0);
+    logstore_reader_close(&reader);
+    logstore_close(&store);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -391,6 +424,7 @@ int main(void)
         TEST(test_many_partitions_need_few_descriptors),
         TEST(test_opening_what_is_no_store),
         TEST(test_damage_is_reported_with_file_and_position),
+        TEST(test_an_end_that_leads_back_is_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
