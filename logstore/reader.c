@@ -109,8 +109,10 @@ static bool choose_segment(struct logstore_reader *reader, int64_t *base, struct
     if (!segment_list(&reader->place, &bases, &count, error))
         return false;
     *base = segment_among(bases, count, reader->offset);
-    if (*base < 0 && count > 0)
+    if (*base < 0 && count > 0) {
         *base = bases[0];
+        reader->slot.sequence = 0; /* retention has moved the start since */
+    }
     free(bases);
     if (*base >= 0)
         return true;
@@ -146,11 +148,13 @@ static bool locate(struct logstore_reader *reader, struct error *error)
             reader->expected = reader->position == HEAD_SIZE ? base : -1;
             return true;
         }
-        if (failure.code != ERROR_NOT_FOUND || tries == TRIES || !refresh(reader, error)) {
+        if (failure.code != ERROR_NOT_FOUND || tries == TRIES) {
             *error = failure;
             return false;
         }
         error_clear(&failure);
+        if (!refresh(reader, error))
+            return false;
     }
 }
 
@@ -220,8 +224,11 @@ static enum logstore_read next_batch(struct logstore_reader *reader, bool from_s
         enum logstore_read range = check_range(reader, from_start, error);
         if (range != LOGSTORE_READ_RECORD)
             return range;
-        if (reader->position == 0 && !locate(reader, error))
-            return LOGSTORE_READ_FAILED;
+        if (reader->position == 0) {
+            if (!locate(reader, error))
+                return LOGSTORE_READ_FAILED;
+            continue; /* what the range is may have changed */
+        }
         bool at_limit =
             reader->segment.base == reader->slot.segment && reader->position >= reader->slot.position;
         if (at_limit) { /* compaction removed the last records */

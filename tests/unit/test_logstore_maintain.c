@@ -109,6 +109,33 @@ static void test_retention_by_time(void **state)
     logstore_close(&store);
 }
 
+/* One that goes to another segment than the one it holds open is told too, as is one whose topic went. */
+static void test_a_reader_that_seeks_is_told_of_retention(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    static const char *const SETTINGS[][2] = {{"retention.ms", "-1"}, {"segment.bytes", "1024"}};
+    struct logstore *store = store_with(SETTINGS, 2);
+    struct logstore_record record;
+    struct logstore_topic topic;
+    for (int i = 0; i < 100; i++)
+        append_at(store, "k", "value", 1 + i);
+    struct logstore_reader *reader = logstore_reader_open(store, TOPIC, 0, 0, &error);
+    MUST(reader != NULL && logstore_read(reader, &record, &error) == LOGSTORE_READ_RECORD);
+    MUST(logstore_topic_find(store, TOPIC, &topic, &error));
+    topic.config.retention_bytes = 1000;
+    MUST(logstore_topic_alter(store, TOPIC, &topic.config, &error));
+    MUST(logstore_retain(store, TOPIC, &error));
+    assert_true(first_offset(store) > 60);
+    logstore_reader_seek(reader, 40);
+    MUST_FAIL(logstore_read(reader, &record, &error) != LOGSTORE_READ_FAILED, ERROR_NOT_FOUND);
+    assert_int_equal(logstore_reader_offset(reader), 40);
+    MUST(logstore_topic_delete(store, TOPIC, &error));
+    MUST_FAIL(logstore_read(reader, &record, &error) != LOGSTORE_READ_FAILED, ERROR_NOT_FOUND);
+    logstore_reader_close(&reader);
+    logstore_close(&store);
+}
+
 /* All that there is, the active segment too, is too old; what comes then has the next offset. */
 static void test_retention_of_everything(void **state)
 {
@@ -326,6 +353,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_settings_are_checked),
         TEST(test_retention_by_time),
+        TEST(test_a_reader_that_seeks_is_told_of_retention),
         TEST(test_retention_of_everything),
         TEST(test_retention_by_size_happens_when_segments_roll),
         TEST(test_compaction_keeps_the_latest_of_each_key),
