@@ -193,6 +193,14 @@ static bool needs_horizon(const struct batch *batch, const struct verdict *verdi
     return verdict->tombstones && batch->delete_horizon == 0;
 }
 
+/* When a tombstone that is met for the first time may go; delete.retention.ms may be as good as for ever. */
+static int64_t horizon_from_now(const struct maintenance *maintenance)
+{
+    int64_t horizon;
+    bool beyond = __builtin_add_overflow(maintenance->now, maintenance->config.delete_retention_ms, &horizon);
+    return beyond ? INT64_MAX : horizon;
+}
+
 /* Whether a segment has to be written anew. */
 static bool judge_batch(struct compaction *compaction, const struct batch *batch, const uint8_t *bytes,
                         void *context, struct error *error)
@@ -244,8 +252,7 @@ static bool write_anew(struct compaction *compaction, const struct batch *batch,
     fewer.records = 0;
     fewer.max_timestamp = -1;
     if (needs_horizon(batch, verdict))
-        fewer.delete_horizon =
-            compaction->maintenance->now + compaction->maintenance->config.delete_retention_ms;
+        fewer.delete_horizon = horizon_from_now(compaction->maintenance);
     if (buf_room(out, BATCH_HEADER_SIZE) != NULL)
         buf_claim(out, BATCH_HEADER_SIZE);
     batch_reader_start(&compaction->reader, batch, bytes);

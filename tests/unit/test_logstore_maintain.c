@@ -251,6 +251,26 @@ static void test_compaction_keeps_the_latest_of_each_key(void **state)
     logstore_close(&store);
 }
 
+static void test_tombstones_may_stay_for_ever(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    static const char *const SETTINGS[][2] = {{"cleanup.policy", "compact"},
+                                              {"segment.bytes", "1024"},
+                                              {"delete.retention.ms", "9223372036854775807"}};
+    struct logstore *store = store_with(SETTINGS, 3);
+    char latest[5][16] = {{0}};
+    int64_t last;
+    append_at(store, "1", NULL, clock_wall_ms());
+    for (int i = 0; i < 50; i++)
+        append_at(store, "0", "x", clock_wall_ms());
+    for (int i = 0; i < 3; i++)
+        MUST(logstore_compact(store, TOPIC, &error));
+    read_latest(store, latest, &last);
+    assert_string_equal(latest[1], "-");
+    logstore_close(&store);
+}
+
 /* What is younger than min.compaction.lag.ms stays, as does all in the active segment. */
 static void test_compaction_leaves_what_is_young(void **state)
 {
@@ -357,6 +377,7 @@ int main(void)
         TEST(test_retention_of_everything),
         TEST(test_retention_by_size_happens_when_segments_roll),
         TEST(test_compaction_keeps_the_latest_of_each_key),
+        TEST(test_tombstones_may_stay_for_ever),
         TEST(test_compaction_leaves_what_is_young),
         TEST(test_a_reader_goes_on_through_compaction),
         TEST(test_segments_that_were_begun_in_vain_are_no_part_of_the_log),
