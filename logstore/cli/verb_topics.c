@@ -111,6 +111,27 @@ static bool run_compact(const struct arguments *arguments, struct error *error)
 /* --- verify ----------------------------------------------------------------------------------------------
  */
 
+/* After a record that isn't there: what retention deletes meanwhile is no damage, nor is a topic that goes.
+ * Moves on to what is left; false: that is nothing, or the record should be there. */
+static bool pass_deleted(struct logstore *store, struct str topic, uint32_t partition,
+                         struct logstore_reader *reader, struct error *error)
+{
+    struct error missing = *error;
+    int64_t start = 0, end;
+    *error = (struct error){0};
+    bool found = logstore_offsets(store, topic, partition, &start, &end, error);
+    if (found && start <= logstore_reader_offset(reader)) {
+        *error = missing;
+        return false;
+    }
+    error_clear(&missing);
+    if (found)
+        logstore_reader_seek(reader, start);
+    else if (error->code == ERROR_NOT_FOUND)
+        error_clear(error);
+    return found;
+}
+
 /* Reads a partition from start to end; each damage is printed, and what follows it is looked at too. */
 static int64_t verify_partition(struct logstore *store, const struct logstore_observed_topic *topic,
                                 uint32_t partition, struct progress *records, struct error *error)
@@ -125,6 +146,8 @@ static int64_t verify_partition(struct logstore *store, const struct logstore_ob
         progress_add(records, read == LOGSTORE_READ_RECORD);
         if (read != LOGSTORE_READ_FAILED)
             continue;
+        if (error->code == ERROR_NOT_FOUND && pass_deleted(store, topic->name, partition, reader, error))
+            continue;
         if (error->code != ERROR_CORRUPT)
             break;
         progress_end(records);
@@ -138,6 +161,8 @@ static int64_t verify_partition(struct logstore *store, const struct logstore_ob
             logstore_reader_seek(reader, logstore_reader_offset(reader) + 1);
         }
     }
+    if (reader == NULL && error->code == ERROR_NOT_FOUND)
+        error_clear(error); /* the topic is gone */
     logstore_reader_close(&reader);
     return damages;
 }

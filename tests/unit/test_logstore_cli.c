@@ -1,4 +1,5 @@
 #include "logstore/cli/cli.h"
+#include "logstore/fsio.h"
 #include "tests/lib/logstore_fixture.h"
 
 #include <fcntl.h>
@@ -132,6 +133,69 @@ static void test_wrong_words_end_with_2_and_missing_things_with_1(void **state)
     assert_non_null(strstr(output, "Example:"));
 }
 
+/* What another process does at the moment at which `verify` opens its second segment. */
+static struct meddling {
+    void (*meddle)(struct logstore *store, struct error *error);
+    int opened;
+} meddling;
+
+static int at_second_segment(void *context, enum fsio_call call, int fd, const char *name, uint64_t position,
+                             size_t *count)
+{
+    (void)context;
+    (void)fd;
+    (void)position;
+    (void)count;
+    size_t length = strlen(name);
+    if (call != FSIO_OPEN || length < 4 || strcmp(name + length - 4, ".log") != 0 || ++meddling.opened != 2)
+        return 0;
+    struct error error = {0};
+    struct logstore *store = fixture_open(LOGSTORE_WRITE, LOGSTORE_FSYNC_NEVER);
+    meddling.meddle(store, &error);
+    MUST(error.code == ERROR_NONE);
+    logstore_close(&store);
+    return 0;
+}
+
+static void retain_least(struct logstore *store, struct error *error)
+{
+    struct logstore_config config = logstore_config_default();
+    config.retention_bytes = 1;
+    if (logstore_topic_alter(store, STR_LITERAL("t"), &config, error))
+        (void)logstore_retain(store, STR_LITERAL("t"), error);
+}
+
+static void delete_topic(struct logstore *store, struct error *error)
+{
+    (void)logstore_topic_delete(store, STR_LITERAL("t"), error);
+}
+
+static void test_what_goes_while_it_is_verified_is_no_damage(void **state)
+{
+    (void)state;
+    static const struct fsio_fault seam = {at_second_segment, NULL, 0};
+    char lines[4096] = {0};
+    for (size_t i = 0; i + 1 < sizeof lines; i++)
+        lines[i] = i % 100 == 99 ? '\n' : 'x';
+    RUN("", "create", "DIR", "t", "--config", "segment.bytes=1024", "--config", "max.message.bytes=1024");
+    assert_int_equal(RUN(lines, "append", "DIR", "t"), 0);
+    assert_int_equal(RUN("", "append", "DIR", "t"), 0);
+    fsio_fault = &seam;
+    meddling.meddle = retain_least;
+    int code = RUN("", "verify", "DIR");
+    if (code != 0 || strstr(output, " 0 damages") == NULL)
+        fail_msg("%d: %s", code, output);
+    assert_null(strstr(output, "41 records")); /* some of them were gone */
+    fsio_fault = NULL;
+    assert_int_equal(RUN(lines, "append", "DIR", "t"), 0);
+    fsio_fault = &seam;
+    meddling.meddle = delete_topic;
+    code = RUN("", "verify", "DIR");
+    if (code != 0 || strstr(output, " 0 damages") == NULL)
+        fail_msg("%d: %s", code, output);
+    fsio_fault = NULL;
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -141,6 +205,7 @@ int main(void)
         TEST(test_what_is_no_json_is_refused_with_its_place),
         TEST(test_groups_are_shown_consumed_and_reset),
         TEST(test_wrong_words_end_with_2_and_missing_things_with_1),
+        TEST(test_what_goes_while_it_is_verified_is_no_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
