@@ -229,6 +229,11 @@ static enum logstore_read next_batch(struct logstore_reader *reader, bool from_s
                 return LOGSTORE_READ_FAILED;
             continue; /* what the range is may have changed */
         }
+        if (reader->segment.base > reader->offset) {
+            segment_damaged(&reader->segment, 0, "the segment before is missing", error);
+            reader->position = 0;
+            return LOGSTORE_READ_FAILED;
+        }
         bool at_limit =
             reader->segment.base == reader->slot.segment && reader->position >= reader->slot.position;
         if (at_limit) { /* compaction removed the last records */

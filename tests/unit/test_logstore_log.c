@@ -376,6 +376,34 @@ static void test_damage_is_reported_with_file_and_position(void **state)
     logstore_close(&store);
 }
 
+/* There is none before it whose end would tell that it is missing. */
+static void test_a_first_segment_that_is_missing_is_damage(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
+    struct logstore_config config = logstore_config_default();
+    config.segment_bytes = 1024;
+    MUST(logstore_topic_create(store, TOPIC, 1, &config, &error));
+    struct logstore_record record = fixture_record("k", "v");
+    for (int i = 0; i < 60; i++)
+        MUST(logstore_append(store, TOPIC, 0, &record, 1, NULL, &error));
+    char path[128];
+    snprintf(path, sizeof path, "%s/topic/00000001/0/%020d.log", fixture_folder, 0);
+    assert_int_equal(unlink(path), 0);
+    struct logstore_reader *reader = logstore_reader_open(store, TOPIC, 0, 0, &error);
+    MUST(reader != NULL);
+    for (int64_t offset = 0; offset < 3; offset++) {
+        logstore_reader_seek(reader, offset);
+        MUST_FAIL(logstore_read(reader, &record, &error) != LOGSTORE_READ_FAILED, ERROR_CORRUPT);
+    }
+    logstore_reader_seek(reader, 50);
+    MUST(logstore_read(reader, &record, &error) == LOGSTORE_READ_RECORD);
+    assert_int_equal(record.offset, 50);
+    logstore_reader_close(&reader);
+    logstore_close(&store);
+}
+
 /* Segments that others wrote, or nobody: an end that leads to its own segment, or back, would be followed for
  * ever. */
 static void test_an_end_that_leads_back_is_damage(void **state)
@@ -424,6 +452,7 @@ int main(void)
         TEST(test_many_partitions_need_few_descriptors),
         TEST(test_opening_what_is_no_store),
         TEST(test_damage_is_reported_with_file_and_position),
+        TEST(test_a_first_segment_that_is_missing_is_damage),
         TEST(test_an_end_that_leads_back_is_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
