@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The timestamp of the record at an offset, which never changes: so it is looked up once. */
+/* The timestamp of the record at an offset, which never changes as long as the record is there. */
 struct known_time {
     uint8_t topic[16]; /* its id */
     uint32_t partition;

@@ -203,8 +203,8 @@ static void add_group(struct poll *poll, size_t index, const struct logstore_obs
 /* --- times: once the snapshot is sealed ----------------------------------------------------------------- */
 
 /* The timestamp of the first record still there at or after the offset, which is between start and end.
- * Looked up once for each offset: those of the last poll are in `before`, and all that are still of use go to
- * `now`. */
+ * Looked up once for each offset of a topic that isn't compacted: those of the last poll are in `before`, and
+ * all that are still of use go to `now`. */
 static int64_t look_up_time(struct poll *poll, uint32_t observed, uint32_t partition, int64_t offset,
                             const struct known_times *before, struct known_times *now)
 {
@@ -213,7 +213,9 @@ static int64_t look_up_time(struct poll *poll, uint32_t observed, uint32_t parti
     int64_t timestamp = known_times_find(now, topic, partition, offset);
     if (timestamp >= 0)
         return timestamp; /* another group stands there, too */
-    timestamp = known_times_find(before, topic, partition, offset);
+    /* Compaction may take the record that an offset led to: then it leads to a later one. */
+    if ((poll->topics[observed].config.cleanup_policy & LOGSTORE_CLEANUP_COMPACT) == 0)
+        timestamp = known_times_find(before, topic, partition, offset);
     if (timestamp < 0 &&
         !logstore_observe_timestamp(poll->observer, observed, partition, offset, &timestamp, &failure))
         poll_report_item_failed(poll->report, STAGE_TIMESTAMPS, &failure);

@@ -1,4 +1,5 @@
 #include "collectors/logstore/logstore_collector.h"
+#include "exporter/base/clock.h"
 #include "exporter/config.h"
 #include "logstore/fsio.h"
 #include "tests/lib/logstore_fixture.h"
@@ -123,12 +124,76 @@ static void test_a_topic_made_again_has_other_times(void **state)
     config_free(&config);
 }
 
+/* The timestamp of the first record at or after the offset. */
+static int64_t time_in_store(struct logstore *store, int64_t offset)
+{
+    struct error error = {0};
+    struct logstore_record record;
+    struct logstore_reader *reader = logstore_reader_open(store, TOPIC, 0, offset, &error);
+    MUST(reader != NULL);
+    MUST(logstore_read(reader, &record, &error) == LOGSTORE_READ_RECORD);
+    int64_t timestamp = record.timestamp;
+    logstore_reader_close(&reader);
+    return timestamp;
+}
+
+/* What the collector says of the only position there is. */
+static int64_t next_time(struct collector *collector)
+{
+    struct error error = {0};
+    struct poll_report report = {0};
+    struct snapshot *snapshot = logstore_collector.poll(collector, &report, &error);
+    MUST(snapshot != NULL);
+    assert_int_equal(report.first_error.code, ERROR_NONE);
+    assert_int_equal(snapshot->position_count, 1);
+    int64_t timestamp = snapshot->positions[0].next_ts;
+    snapshot_free(&snapshot);
+    return timestamp;
+}
+
+/* Compaction takes the record that a commit leads to, so that it leads to a later one. */
+static void test_a_time_that_compaction_changes(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct config config = config_default();
+    struct source_config *source = config_add_source(&config, "logstore", "store", fixture_folder);
+    struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
+    struct logstore_config compacted = logstore_config_default();
+    MUST(logstore_config_set(&compacted, STR_LITERAL("cleanup.policy"), STR_LITERAL("compact"), &error));
+    MUST(logstore_config_set(&compacted, STR_LITERAL("segment.bytes"), STR_LITERAL("4000"), &error));
+    MUST(logstore_config_set(&compacted, STR_LITERAL("min.compaction.lag.ms"), STR_LITERAL("3600000"),
+                             &error));
+    MUST(logstore_topic_create(store, TOPIC, 1, &compacted, &error));
+    int64_t begun = clock_wall_ms();
+    for (int i = 0; i < 400; i++) {
+        struct logstore_record record = fixture_record("k", "v");
+        record.timestamp = begun + i;
+        MUST(logstore_append(store, TOPIC, 0, &record, 1, NULL, &error));
+    }
+    struct logstore_commit commit = {TOPIC, 0, 5, STR_LITERAL("")};
+    MUST(logstore_commit(store, STR_LITERAL("group"), &commit, 1, &error));
+    struct collector *collector = logstore_collector.open(source, &error);
+    MUST(collector != NULL);
+    assert_int_equal(next_time(collector), begun + 5);
+    compacted.min_compaction_lag_ms = 0;
+    MUST(logstore_topic_alter(store, TOPIC, &compacted, &error));
+    MUST(logstore_compact(store, TOPIC, &error));
+    int64_t expected = time_in_store(store, 5);
+    assert_true(expected > begun + 5);
+    assert_int_equal(next_time(collector), expected);
+    logstore_collector.close(&collector);
+    logstore_close(&store);
+    config_free(&config);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_a_time_is_looked_up_once),
         TEST(test_a_topic_made_again_has_other_times),
+        TEST(test_a_time_that_compaction_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
