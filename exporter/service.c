@@ -132,27 +132,38 @@ bool service_start(struct service *service, uint16_t port, struct error *error)
 
 /* --- reloading ----------------------------------------------------------------------------------------- */
 
-/* What the listening socket, the pages and the pollers' files are made with can't be changed under those who
- * use them. */
-static void warn_of_restart(const struct config *started, const struct config *config)
+static void add_name(struct buf *names, const char *name)
 {
-    const struct {
-        const char *name;
-        bool differs;
-    } settings[] = {
-        {"listen", strcmp(started->host, config->host) != 0 || started->port != config->port},
-        {"cluster_label", strcmp(started->cluster_label, config->cluster_label) != 0},
-        {"state_dir", strcmp(started->state_dir, config->state_dir) != 0},
-        {"record", strcmp(started->record, config->record) != 0},
-    };
+    buf_add_format(names, "%s%s", names->length > 0 ? "," : "", name);
+}
+
+/* Puts back what stood there before; whether something else did. */
+static bool keep_text(const char *before, char **text)
+{
+    if (strcmp(before, *text) == 0)
+        return false;
+    free(*text);
+    *text = mem_copy_text(before);
+    return true;
+}
+
+/* What the listening socket, the pages and the pollers' files are made with can't be changed under those who
+ * use them: it stays as it was at the start, for sources that come later too. Returns the names of what
+ * differs. */
+static struct buf keep_until_restart(const struct config *started, struct config *config)
+{
     struct buf names = buf_make(NAMES_LIMIT);
-    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
-        if (settings[i].differs)
-            buf_add_format(&names, "%s%s", names.length > 0 ? "," : "", settings[i].name);
-    if (names.length > 0)
-        log_event(LOG_LEVEL_WARN, "some settings change at the next start only",
-                  LOG_FIELDS(log_str("settings", buf_str(&names))));
-    buf_free(&names);
+    bool port = started->port != config->port;
+    config->port = started->port;
+    if (keep_text(started->host, &config->host) || port)
+        add_name(&names, "listen");
+    if (keep_text(started->cluster_label, &config->cluster_label))
+        add_name(&names, "cluster_label");
+    if (keep_text(started->state_dir, &config->state_dir))
+        add_name(&names, "state_dir");
+    if (keep_text(started->record, &config->record))
+        add_name(&names, "record");
+    return names;
 }
 
 static bool reload(struct service *service, struct error *error)
@@ -162,6 +173,7 @@ static bool reload(struct service *service, struct error *error)
         error_set(error, ERROR_UNSUPPORTED, "there is no configuration to be read again");
     bool done = service->environment->read_config != NULL &&
                 service->environment->read_config(service->environment->context, &config, error);
+    struct buf kept = keep_until_restart(&service->started->config, &config);
     struct shared_config *shared = shared_config_new(&config);
     done = done && (service->http == NULL || http_reload(service->http, error)) &&
            sources_configure(service->sources, shared, error);
@@ -169,8 +181,11 @@ static bool reload(struct service *service, struct error *error)
         put_in_force(service, shared);
         log_set_format(shared->config.log_format);
         log_set_level(shared->config.log_level);
-        warn_of_restart(&service->started->config, &shared->config);
+        if (kept.length > 0)
+            log_event(LOG_LEVEL_WARN, "some settings change at the next start only",
+                      LOG_FIELDS(log_str("settings", buf_str(&kept))));
     }
+    buf_free(&kept);
     shared_config_release(&shared);
     return done;
 }

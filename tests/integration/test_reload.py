@@ -174,10 +174,13 @@ def test_what_needs_a_restart_is_said(stores, write, tmp_path):
     sources = [source(stores["east"], "east")]
     with Daemon("--config", write({"sources": sources}), "--web.enable-lifecycle") as daemon:
         changed = {"cluster_label": "kafka_cluster", "state_dir": str(tmp_path / "state"), "record": str(tmp_path / "record")}
-        write({"sources": sources, **changed, "log_format": "json"})
+        (tmp_path / "state").mkdir()
+        write({"sources": [*sources, source(stores["west"], "west")], **changed, "log_format": "json"})
         assert post(daemon) == (200, "reloaded\n")
         assert '"msg":"some settings change at the next start only","settings":"cluster_label,state_dir,record"' in daemon.logged()
         assert lag(daemon.page_when(lambda page: lag(page, "east") == 7), "east") == 7
+        daemon.page_when(lambda page: ("west", "orders") in topics(page))
+        assert not list((tmp_path / "state").iterdir()), "a source that comes later doesn't use it either"
         write({"sources": sources, "log_format": "logfmt"})
         assert post(daemon) == (200, "reloaded\n")
         assert daemon.logged().count("next start") == 1
