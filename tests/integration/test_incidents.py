@@ -65,6 +65,7 @@ def test_time_lag_is_what_can_be_read_off_or_close_to_it(score):
     assert score["lag_seconds_estimate_median_error"] <= 2
 
 
+@pytest.mark.once
 def test_recordings_that_the_rules_were_not_made_on(tmp_path):
     """Other timelines of the same and of further kinds are made by a simulator."""
     generate = [sys.executable, INCIDENTS / "generate.py", tmp_path, "--seed", str(SEED)]

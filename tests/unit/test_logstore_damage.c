@@ -7,7 +7,7 @@
  * One byte after the other of a store that has every kind of file is changed, and the store read wholly.
  * Either all is as before; or an error names the file, and what else is read is right; or, where the format
  * has two places of which the older one counts when the newer one isn't whole, it is as if the last change
- * had not been. DAMAGE_STEP says that only each nth byte is changed (31).
+ * had not been. DAMAGE_STEP says that only each nth byte is changed (101).
  */
 
 static const char BYTES[] = "tests/unit/golden/logstore-1.txt";
@@ -167,7 +167,7 @@ static void test_a_byte_that_changed_is_noticed_or_does_no_harm(void **state)
     (void)state;
     const char *asked = getenv("DAMAGE_STEP");
     for (size_t i = 0; i < file_count; i++)
-        damage_file(files[i], asked == NULL ? 31 : strtoul(asked, NULL, 10));
+        damage_file(files[i], asked == NULL ? 101 : strtoul(asked, NULL, 10));
 }
 
 /* Files lose their ends, against the rules of the format: a mapping that reaches beyond would be the end of
