@@ -165,7 +165,7 @@ static void test_a_time_that_compaction_changes(void **state)
     MUST(logstore_config_set(&compacted, STR_LITERAL("min.compaction.lag.ms"), STR_LITERAL("3600000"),
                              &error));
     MUST(logstore_topic_create(store, TOPIC, 1, &compacted, &error));
-    int64_t begun = clock_wall_ms();
+    int64_t begun = clock_wall_ms() - 60000; /* old enough, once the minimum lag is taken back */
     for (int i = 0; i < 400; i++) {
         struct logstore_record record = fixture_record("k", "v");
         record.timestamp = begun + i;
