@@ -208,7 +208,7 @@ static bool growing(const struct scene *scene, int64_t objective, const struct s
         return false;
     if (told)
         return lag > middle - objective / 10;
-    return lag > middle && lag - trend_least(memory, now - objective * 4) > lag * 2 / 5;
+    return lag > middle + objective / 60 && lag - trend_least(memory, now - objective * 4) > lag * 2 / 5;
 }
 
 /* A replay is behind on purpose, unless it doesn't get ahead. */

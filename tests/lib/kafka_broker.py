@@ -354,7 +354,8 @@ class Cluster(Running):
 
     def describe_members(self):
         """What `kafka-consumer-groups --describe --all-groups --members` says, as a set of Member."""
-        return {Member(*row[:4], int(row[4])) for row in self._groups_tool("--members")}
+        # A static member's instance id stands in a column that is there only where a group has such a member.
+        return {Member(*row[:2], *row[-3:-1], int(row[-1])) for row in self._groups_tool("--members")}
 
     def _groups_tool(self, what):
         text = self.tool(

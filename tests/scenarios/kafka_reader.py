@@ -17,7 +17,7 @@ import time
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-# The group has gone on without this member; or the broker isn't ready. Both pass.
+# The group has gone on without this member; or the broker isn't ready. Both pass; and so does that it does not know yet of a topic that was just made.
 PASSING = {
     KafkaError._MAX_POLL_EXCEEDED,
     KafkaError._STATE,
@@ -29,6 +29,7 @@ PASSING = {
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError._ASSIGNMENT_LOST,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
 }
 
 
