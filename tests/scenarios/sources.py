@@ -44,8 +44,14 @@ class Reader:
     def leave(self):
         """It says goodbye to its group and ends."""
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(30)
-        assert code == 0, os.pread(self.errors.fileno(), 1 << 16, 0).decode(errors="replace")
+        self.process.wait(30)
+        self.check()
+
+    def check(self):
+        """Raises its own last words if it has failed: no page would ever show why."""
+        if self.process.poll():
+            words = os.pread(self.errors.fileno(), 1 << 16, 0).decode(errors="replace")
+            raise RuntimeError(f"a reader ended with exit code {self.process.returncode}:\n{words}")
 
     def close(self):
         self.process.kill()
@@ -237,6 +243,12 @@ class Watch(daemon.Daemon):
         super().__exit__(*failure)
         self.file.close()
 
+    def page(self):
+        """The metrics as they are now, as long as nobody of the story has failed."""
+        for reader in self.source.readers:
+            reader.check()
+        return super().page()
+
     def time(self, page):
         """When the page was rendered."""
         return page.by("tidemark_page_timestamp_seconds")[()]
@@ -284,15 +296,19 @@ class Watch(daemon.Daemon):
             lambda page: self.value(page, "members") is not None and not set(conditions) & set(self.conditions(page)), timeout
         )
 
-    def when_known(self, timeout=60):
-        """The page once the group's habits are known: it has been seen to move often enough."""
+    def when_moved(self, times=1, timeout=60):
+        """The page once the group has been seen to move so many times."""
         seen = set()
 
         def moved(page):
             seen.add(self.value(page, "current_offset_sum"))
-            return len(seen) > 25
+            return len(seen - {None}) > times
 
         return self.page_when(moved, timeout)
+
+    def when_known(self):
+        """The page once the group's habits are known: it has been seen to move often enough."""
+        return self.when_moved(times=25)
 
     def when_read(self, timeout=60):
         """The first page on which the group has read everything."""
