@@ -86,6 +86,11 @@ uint32_t position_moves(const struct position_memory *memory)
     return (uint32_t)memory->moves_now + memory->moves_before;
 }
 
+bool position_seen_moving(const struct position_memory *memory)
+{
+    return memory->rest_s != low_unknown;
+}
+
 static bool is_dated(const struct snap_position *position)
 {
     return position->next_ts != UNKNOWN && position->next_ts != NO_RECORD && position->next_ts != UNDATED;
@@ -161,13 +166,12 @@ static int64_t steady_lag(const struct position_memory *memory, const struct his
         return memory->lag_ms;
     struct longest waits = longest_waits(memory, history);
     if (!familiar(memory, &waits)) {
-        /* What is older than any cycle that is granted is no saw. */
         int64_t granted = patience(memory, &waits);
-        if (memory->unread_since == UNKNOWN || now - memory->unread_since >= granted ||
-            memory->lag_ms >= granted)
+        if (memory->unread_since == UNKNOWN || now - memory->unread_since >= granted)
             return memory->lag_ms;
-        if (memory->rest_s == low_unknown)
-            return UNKNOWN;
+        /* What is older than any cycle that is granted is no saw. */
+        if (!position_seen_moving(memory))
+            return memory->lag_ms >= granted ? memory->lag_ms : UNKNOWN;
         int64_t rest_ms = (int64_t)memory->rest_s * 1000;
         return rest_ms < memory->lag_ms ? rest_ms : memory->lag_ms;
     }

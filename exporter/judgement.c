@@ -223,6 +223,18 @@ static bool replays(const struct scene *scene, int64_t objective, const struct s
            last - before < objective / 5;
 }
 
+/* Whether one that is that late has been seen to read. Of another nobody knows yet whether it is slow or doesn't
+ * read at all, which is for `stopped` and `stuck` to say. */
+static bool late_reader_moves(const struct subscription_memory *memory, int64_t lag)
+{
+    for (uint32_t i = 0; i < memory->position_count; i++) {
+        const struct position_memory *position = &memory->positions[i];
+        if (position->present && position->steady_ms >= lag && position_seen_moving(position))
+            return true;
+    }
+    return false;
+}
+
 static void rule_falling_behind(struct scene *scene)
 {
     for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
@@ -232,7 +244,8 @@ static void rule_falling_behind(struct scene *scene)
         if (replays(scene, objective, memory) || is_found(scene, CONDITION_STOPPED) ||
             is_found(scene, CONDITION_STUCK))
             continue;
-        if (!over_objective(scene, objective, memory) && !growing(scene, objective, memory))
+        if ((!over_objective(scene, objective, memory) && !growing(scene, objective, memory)) ||
+            !late_reader_moves(memory, objective / 5))
             continue;
         int64_t since = trend_above(memory, objective / 5);
         found(scene, CONDITION_FALLING_BEHIND, on_topic(s), since,

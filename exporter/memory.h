@@ -235,6 +235,9 @@ int64_t position_cycle(const struct position_memory *memory, const struct histor
 /* Movements in the last hour or somewhat more. */
 uint32_t position_moves(const struct position_memory *memory);
 
+/* Whether it has moved since it was first seen, or was away last, to a place of known time lag. */
+bool position_seen_moving(const struct position_memory *memory);
+
 /* How long it may stand still with something unread before that means anything: its cycle and more, or
  * UNFAMILIAR_MS when it hasn't been seen to move often. */
 int64_t position_patience(const struct position_memory *memory, const struct history *history);

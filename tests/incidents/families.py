@@ -5,6 +5,16 @@ import math
 from simulation import Simulation
 
 
+def begins_behind(sim, lag_s):
+    """The recording begins when the group is behind already, on each partition by so many seconds."""
+
+    def begin():
+        for p in range(sim.partitions):
+            sim.read[p] -= int(lag_s() * sim.rate * sim.shares[p])
+        sim.committed = list(sim.read)
+
+    sim.begin = begin
+
 
 def steady(sim, rng):
     """Nothing happens but polls that are missed."""
@@ -113,13 +123,8 @@ def crash_and_return(sim, rng):
 def stopped_before(sim, rng):
     """The recording begins when the group has been gone for an hour."""
     sim.live = sim.seen = 0
-
-    def begin():
-        for p in range(sim.partitions):
-            sim.read[p] -= int(3600 * sim.rate * sim.shares[p])
-        sim.committed = list(sim.read)
-
-    sim.rate, sim.begin = max(sim.rate, 0.5), begin
+    sim.rate = max(sim.rate, 0.5)
+    begins_behind(sim, lambda: 3600)
     sim.at(rng.randrange(2500, 4500), Simulation.come_back)
 
 
@@ -328,13 +333,7 @@ def one_message_wonder(sim, rng):
 def catching_up(sim, rng):
     """The recording begins when the group is back after an outage, with an hour of backlog."""
     sim.rate, sim.headroom = max(sim.rate, 1.4), rng.uniform(2, 4)
-
-    def begin():
-        for p in range(sim.partitions):
-            sim.read[p] -= int(rng.randrange(1200, 3600) * sim.rate * sim.shares[p])
-        sim.committed = list(sim.read)
-
-    sim.begin = begin
+    begins_behind(sim, lambda: rng.randrange(1200, 3600))
 
 
 def slow_leak(sim, rng):
@@ -449,13 +448,23 @@ def weekend(sim, rng):
     """A day's retention; the group is gone for so long that the edge comes near, or passes it."""
     sim.retention_s, sim.segment_s, sim.age_s, gone = 86400, 600, 86400, rng.randrange(62000, 84000)
     sim.rate, sim.length, sim.live, sim.seen = rng.choice([0.06, 0.5, 1.4]), 10000, 0, 0
+    begins_behind(sim, lambda: gone)
 
-    def begin():
-        for p in range(sim.partitions):
-            sim.read[p] -= int(gone * sim.rate * sim.shares[p])
-        sim.committed = list(sim.read)
 
-    sim.begin = begin
+def hung_before(sim, rng):
+    """The recording begins when the group has been hanging for hours, with heartbeats."""
+    sim.rate, sim.age_s, lag_s = max(sim.rate, 0.5), 20 * 3600, rng.randrange(1800, 6 * 3600)
+    begins_behind(sim, lambda: lag_s)
+    sim.blocked.update(range(sim.partitions))
+    sim.at(rng.randrange(2500, 4500), lambda s: s.blocked.clear())
+
+
+def slow_before(sim, rng):
+    """The recording begins when the group has been too slow for hours, at work all the time or in cycles."""
+    sim.rate, sim.age_s, lag_s = max(sim.rate, 1.4), 20 * 3600, rng.randrange(1800, 6 * 3600)
+    begins_behind(sim, lambda: lag_s)
+    sim.cycle_s, sim.headroom, factor = rng.choice([None, None, 120, 600]), 3, rng.uniform(0.2, 0.8)
+    sim.speed = lambda t: factor / sim.headroom
 
 
 def slow_before_size(sim, rng):
@@ -499,7 +508,7 @@ FAMILIES = [
     long_rebalance, monitor_away, leaves_when_done, one_message_wonder, catching_up, slow_leak, slow_cyclic,
     cyclic_stuck, rare_commits_stuck, rare_commits_slow, member_blocked, slow_member, quiet_stuck, stop_quiet,
     poison_crash, transaction_hangs, works_by_halves, stop_unseen, stale, growth_and_return, weekend,
-    slow_before_size, compaction_overtakes, skip_after_stop, recreated,
+    slow_before_size, compaction_overtakes, skip_after_stop, recreated, hung_before, slow_before,
 ]  # fmt: skip
 
 

@@ -40,6 +40,7 @@ class Truth:
             self.skewed, self.compacted, self.by_hand, self.made_again,
         ):  # fmt: skip
             rule()
+        self._not_behind_before_it_reads()
 
     def due(self, condition, begin, end, deadline, severity="critical", any_of=()):
         sim, names = self.sim, [condition, *any_of]
@@ -240,6 +241,15 @@ class Truth:
             self.allow("falling_behind", grew, end + 600)
             deadline = min(begin + 120, max(grew + 900, passed_60 + 300)) + 1.5 * self.cycle
             self.due("falling_behind", grew, end, max(deadline, 600 if begin < 300 else 0), "warning")
+
+    def _not_behind_before_it_reads(self):
+        """Until a poll has shown a commit to move, nobody can know that it is slow."""
+        offsets = [[row["committed"] for row in poll["line"]["groups"][0]["offsets"]] for poll in self.sim.polls]
+        times = [poll["line"]["t"] - EPOCH for poll in self.sim.polls]
+        reads = next((t for t, row in zip(times, offsets) if row != offsets[0]), self.sim.length)
+        for row in self.tolerate:
+            if row["condition"] == "falling_behind":
+                row["from"] = max(row["from"], reads)
 
     def skewed(self):
         if self.sim.partitions < 3:

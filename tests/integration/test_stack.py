@@ -20,8 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 pytestmark = pytest.mark.once
 
 BURNS = {"TimeLagBudgetBurnsFast", "TimeLagBudgetBurnsSlowly"}
-# A lag of hours is told as falling behind for the seconds until it is known that nobody reads.
-NOT_READ = {"ConsumerGroupStopped", "ConsumerGroupRetentionRisk", "ConsumerGroupFallingBehind"}
+NOT_READ = {"ConsumerGroupStopped", "ConsumerGroupRetentionRisk"}
 # Of each group what has to be told, and what may be told beside it.
 STORIES = {
     "warehouse": ({"ConsumerGroupDataLost"}, NOT_READ | BURNS),

@@ -16,6 +16,7 @@ struct world {
     struct rules rules;
     int64_t now;
     int64_t start[PARTITIONS], end[PARTITIONS], committed[PARTITIONS];
+    int64_t next_ts[PARTITIONS]; /* UNKNOWN: not told */
     int64_t members, generation, retention_ms, compaction_lag_ms;
     enum cleanup_policy cleanup_policy;
     bool made_again, ends_unknown, commits_unknown, orphan;
@@ -32,8 +33,10 @@ static int set_up(void **state)
     w->generation = 7;
     w->retention_ms = w->compaction_lag_ms = UNKNOWN;
     w->cleanup_policy = CLEANUP_UNKNOWN;
-    for (int p = 0; p < PARTITIONS; p++)
+    for (int p = 0; p < PARTITIONS; p++) {
         w->end[p] = w->committed[p] = 1000;
+        w->next_ts[p] = UNKNOWN;
+    }
     *state = w;
     return 0;
 }
@@ -61,8 +64,11 @@ static void poll(struct world *w)
     for (int p = 0; p < PARTITIONS; p++) {
         s->partitions[p].start = w->start[p];
         s->partitions[p].end = w->ends_unknown ? UNKNOWN : w->end[p];
-        if (!w->commits_unknown)
-            assert_non_null(snapshot_add_position(s, group, topic, p, w->committed[p]));
+        if (w->commits_unknown)
+            continue;
+        struct snap_position *position = snapshot_add_position(s, group, topic, p, w->committed[p]);
+        assert_non_null(position);
+        position->next_ts = w->next_ts[p];
     }
     s->groups[group].commits_unknown = w->commits_unknown;
     if (w->orphan)
@@ -269,6 +275,82 @@ static void test_falling_behind(void **state)
     pass(w, 60, 100);
     pass(w, 600, 10);
     assert_false(is(w, CONDITION_FALLING_BEHIND));
+}
+
+/* Partitions from the first one on are hours late when they are first seen. */
+static void begin_late(struct world *w, int from)
+{
+    for (int p = from; p < PARTITIONS; p++) {
+        w->end[p] = 100000;
+        w->next_ts[p] = w->now - INT64_C(3) * 3600 * 1000;
+    }
+    poll(w);
+}
+
+/* A group is hours late at first sight, and its members don't read: nobody can say that it is slow until it has
+ * been seen to read, and then it is said at once. */
+static void test_late_and_not_seen_to_read(void **state)
+{
+    struct world *w = *state;
+    begin_late(w, 0);
+    for (int i = 0; i < 62 && !is(w, CONDITION_STUCK); i++) {
+        pass(w, 15, 0);
+        assert_false(is(w, CONDITION_FALLING_BEHIND));
+    }
+    assert_true(is(w, CONDITION_STUCK));
+    pass(w, 15, 5);
+    assert_false(is(w, CONDITION_STUCK));
+    assert_true(is(w, CONDITION_FALLING_BEHIND));
+}
+
+/* One partition is hours late at first sight and isn't read, while the others are. */
+static void test_one_is_late_and_not_seen_to_read(void **state)
+{
+    struct world *w = *state;
+    begin_late(w, PARTITIONS - 1);
+    for (int i = 0; i < 62 && !is(w, CONDITION_STUCK); i++) {
+        w->now += 15000;
+        for (int p = 0; p < PARTITIONS - 1; p++)
+            w->committed[p] = w->end[p] += 150;
+        poll(w);
+        assert_false(is(w, CONDITION_FALLING_BEHIND));
+    }
+    assert_true(is(w, CONDITION_STUCK));
+    pass(w, 15, 10);
+    assert_true(is(w, CONDITION_FALLING_BEHIND));
+}
+
+/* A group that was reading is slow and hours late when Tidemark is back after an hour, and reads no more. */
+static void test_late_and_not_seen_to_read_since_an_outage(void **state)
+{
+    struct world *w = *state;
+    pass(w, 1200, 10);
+    w->now += INT64_C(3600) * 1000;
+    begin_late(w, 0);
+    w->members = 0;
+    for (int i = 0; i < 22 && !is(w, CONDITION_STOPPED); i++) {
+        pass(w, 15, 0);
+        assert_false(is(w, CONDITION_FALLING_BEHIND));
+    }
+    assert_true(is(w, CONDITION_STOPPED));
+}
+
+/* A batch reader that is hours late gets less done in each of its cycles than is written meanwhile: falling behind,
+ * all the time. */
+static void test_late_in_cycles(void **state)
+{
+    struct world *w = *state;
+    begin_late(w, 0);
+    for (int cycle = 0; cycle < 10; cycle++) {
+        for (int p = 0; p < PARTITIONS; p++)
+            w->next_ts[p] += 250 * 1000;
+        pass(w, 15, 100);
+        for (int i = 0; i < 19; i++) {
+            pass(w, 15, 0);
+            if (cycle > 1)
+                assert_true(is(w, CONDITION_FALLING_BEHIND));
+        }
+    }
 }
 
 /* Rebalances keep coming: a storm while the group keeps up, a death spiral when it falls behind meanwhile. */
@@ -532,6 +614,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_batches_are_not_stuck, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_regular_reader_hangs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_falling_behind, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_late_and_not_seen_to_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_one_is_late_and_not_seen_to_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_late_and_not_seen_to_read_since_an_outage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_late_in_cycles, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rebalances, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deploy, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_retention_without_timestamps, set_up, tear_down),
