@@ -21,7 +21,7 @@ static void measure_position(struct scene *scene, uint32_t p, const struct posit
     position->lag = position_lag(partition, seen);
     position->lag_ms = memory->lag_ms;
     keep_smaller(&scene->gist.unread_since, memory->unread_since);
-    scene->gist.beyond |= memory->beyond_since != UNKNOWN;
+    scene->gist.beyond |= memory->beyond;
     scene->gist.before_start |= seen->committed < partition->start;
     add_known(&sub->committed_sum, seen->committed);
     add_known(&sub->lag_sum, position->lag);

@@ -203,6 +203,7 @@ static struct subscription_memory *insert_subscription(struct group_memory *grou
         .last_progress = UNKNOWN,
         .lost_at = UNKNOWN,
         .skipped_at = UNKNOWN,
+        .beyond_at = UNKNOWN,
         .replaying_since = UNKNOWN,
     };
     return &all[at];
@@ -261,7 +262,7 @@ static void add_lost(struct history *history, struct subscription_memory *memory
 
 static void add_movement(struct history *history, struct subscription_memory *memory,
                          const struct surroundings *around, const struct movement *movement,
-                         int64_t committed)
+                         const struct position_memory *position)
 {
     int64_t now = history->time;
     if (movement->read > 0 && movement->skipped == 0)
@@ -272,18 +273,20 @@ static void add_movement(struct history *history, struct subscription_memory *me
         memory->skipped = number_add(memory->skipped, movement->skipped);
         memory->skipped_at = now;
         memory->skipped_on = around->seen->number;
-        add_event(history, around, EVENT_SKIPPED, movement->from, committed, movement->skipped);
+        add_event(history, around, EVENT_SKIPPED, movement->from, position->committed, movement->skipped);
     }
     if (movement->rewound > 0) {
         memory->rewound = number_add(memory->rewound, movement->rewound);
         if (memory->replaying_since == UNKNOWN)
             memory->replaying_since = now;
-        add_event(history, around, EVENT_REWOUND, movement->from, committed, movement->rewound);
+        add_event(history, around, EVENT_REWOUND, movement->from, position->committed, movement->rewound);
     }
     if (movement->beyond) {
+        memory->beyond_at = position->beyond_since;
+        memory->beyond_on = around->seen->number;
         history->anomalies[ANOMALY_COMMITTED_BEYOND_END]++;
-        add_event(history, around, EVENT_BEYOND_END, around->seen->end, committed,
-                  committed - around->seen->end);
+        add_event(history, around, EVENT_BEYOND_END, around->seen->end, position->committed,
+                  position->committed - around->seen->end);
     }
 }
 
@@ -297,12 +300,11 @@ static void begin_position(struct history *history, struct subscription_memory *
     position_begin(position, around, seen);
     if (made_again) {
         add_event(history, around, EVENT_MADE_AGAIN, UNKNOWN, UNKNOWN, UNKNOWN);
-        movement.beyond = position->beyond_since != UNKNOWN;
     } else if (around->seen->start != UNKNOWN && seen->committed < around->seen->start) {
         movement.lost_from = seen->committed;
         movement.lost = around->seen->start - seen->committed;
     }
-    add_movement(history, memory, around, &movement, seen->committed);
+    add_movement(history, memory, around, &movement, position);
 }
 
 static void observe_position(struct history *history, struct subscription_memory *memory, uint32_t at,
@@ -320,7 +322,7 @@ static void observe_position(struct history *history, struct subscription_memory
         position->present = true;
         movement = position_observe(position, around, seen);
     }
-    add_movement(history, memory, around, &movement, seen->committed);
+    add_movement(history, memory, around, &movement, position);
 }
 
 /* How far behind the worst of its positions is, and whether a replay has come to its end. */

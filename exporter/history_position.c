@@ -198,17 +198,20 @@ static void note_mark(struct position_memory *memory, const struct history *hist
     memory->marks[1] = (struct mark){history->time, memory->committed, memory->steady_ms};
 }
 
-/* Whether it came to stand beyond the end just now. */
+/* Whether it is seen to stand beyond the end for the second time: leaders change, so one poll that shows it is
+ * not enough. An end that isn't known changes nothing. */
 static bool note_beyond(struct position_memory *memory, const struct surroundings *around)
 {
-    if (around->seen->end == UNKNOWN || memory->committed <= around->seen->end) {
+    int64_t end = around->seen->end;
+    bool stands = memory->committed > end, before = memory->beyond;
+    if (end == UNKNOWN)
+        return false;
+    memory->beyond = stands && memory->beyond_since != UNKNOWN;
+    if (!stands)
         memory->beyond_since = UNKNOWN;
-        return false;
-    }
-    if (memory->beyond_since != UNKNOWN)
-        return false;
-    memory->beyond_since = around->history->time;
-    return true;
+    else if (!memory->beyond)
+        memory->beyond_since = around->history->time;
+    return memory->beyond && !before;
 }
 
 void position_begin(struct position_memory *memory, const struct surroundings *around,
@@ -230,7 +233,7 @@ void position_begin(struct position_memory *memory, const struct surroundings *a
         .dated_here = is_dated(position),
         .rests_before_end = position_lag(around->seen, position) == 1,
     };
-    (void)note_beyond(memory, around); /* the caller sees it by beyond_since */
+    (void)note_beyond(memory, around); /* it can't be the second time */
     memory->lag_ms = time_lag(memory, around, position);
     if (position_unread(memory, around->history, around->seen, position))
         memory->unread_since = now;
@@ -285,6 +288,10 @@ struct movement position_resume(struct position_memory *memory, const struct sur
     position_begin(memory, around, position);
     memcpy(memory->waits, known.waits, sizeof memory->waits);
     memory->moves_before = known.moves_now > known.moves_before ? known.moves_now : known.moves_before;
+    if (memory->beyond_since != UNKNOWN && known.beyond) {
+        memory->beyond_since = known.beyond_since;
+        memory->beyond = true;
+    }
     return movement;
 }
 

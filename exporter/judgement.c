@@ -235,17 +235,23 @@ static bool late_reader_moves(const struct subscription_memory *memory, int64_t 
     return false;
 }
 
+/* Where nobody is there, nobody is slow; but who has been told to be may be on the way to come back. */
+static bool nobody_to_be_slow(const struct scene *scene)
+{
+    return scene->memory->empty_since != UNKNOWN && !scene->memory->works_empty &&
+           !(scene->memory->conditions & 1u << CONDITION_FALLING_BEHIND);
+}
+
 static void rule_falling_behind(struct scene *scene)
 {
+    if (nobody_to_be_slow(scene) || is_found(scene, CONDITION_STOPPED) || is_found(scene, CONDITION_STUCK))
+        return;
     for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
         uint32_t s = scene->group->first_subscription + i;
         const struct subscription_memory *memory = scene_subscription(scene, s);
         int64_t objective = scene_rules(scene, s)->objective_ms;
-        if (replays(scene, objective, memory) || is_found(scene, CONDITION_STOPPED) ||
-            is_found(scene, CONDITION_STUCK))
-            continue;
-        if ((!over_objective(scene, objective, memory) && !growing(scene, objective, memory)) ||
-            !late_reader_moves(memory, objective / 5))
+        if (replays(scene, objective, memory) || !late_reader_moves(memory, objective / 5) ||
+            (!over_objective(scene, objective, memory) && !growing(scene, objective, memory)))
             continue;
         int64_t since = trend_above(memory, objective / 5);
         found(scene, CONDITION_FALLING_BEHIND, on_topic(s), since,
@@ -374,15 +380,30 @@ static int64_t beyond_by(const struct scene *scene, uint32_t p)
     return end == UNKNOWN ? UNKNOWN : position->committed - end;
 }
 
-/* Leaders change: one poll that shows it is not enough. */
+static bool stands_beyond(const struct subscription_memory *memory)
+{
+    for (uint32_t i = 0; i < memory->position_count; i++)
+        if (memory->positions[i].present && memory->positions[i].beyond)
+            return true;
+    return false;
+}
+
 static void rule_committed_beyond_end(struct scene *scene)
 {
-    if (!scene->gist.beyond)
-        return;
-    for (struct walk walk = {0}; walk_next(scene, &walk);)
-        if (walk.memory->beyond_since != UNKNOWN && walk.memory->beyond_since < scene->now)
+    for (struct walk walk = {0}; scene->gist.beyond && walk_next(scene, &walk);)
+        if (walk.memory->beyond)
             found(scene, CONDITION_COMMITTED_BEYOND_END, (struct place){walk.s, walk.p},
-                  walk.memory->beyond_since, INPUTS(walk.memory->beyond_since, beyond_by(scene, walk.p)));
+                  walk.memory->beyond_since,
+                  INPUTS(walk.memory->beyond_since, beyond_by(scene, walk.p),
+                         scene_rules(scene, walk.s)->clear_after_ms));
+    for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
+        uint32_t s = scene->group->first_subscription + i;
+        const struct subscription_memory *memory = scene_subscription(scene, s);
+        if (recent(scene, s, memory->beyond_at) && !stands_beyond(memory))
+            found(scene, CONDITION_COMMITTED_BEYOND_END,
+                  (struct place){s, position_on(scene, s, memory->beyond_on)}, memory->beyond_at,
+                  INPUTS(memory->beyond_at, UNKNOWN, scene_rules(scene, s)->clear_after_ms));
+    }
 }
 
 static void rule_compaction_risk(struct scene *scene)

@@ -93,6 +93,7 @@ struct position_memory {
     bool present;                     /* in the snapshot taken in last */
     bool rests_before_end;            /* its last movement ended one message before the end */
     bool dated_here;                  /* next_ts was given since it stands where it stands */
+    bool beyond;                      /* it stands beyond the end, as two polls have seen */
 };
 
 _Static_assert(sizeof(struct position_memory) <= 160, "the bytes that a position may cost");
@@ -107,8 +108,8 @@ struct subscription_memory {
     uint32_t position_count;
     int64_t last_progress;
     int64_t lost, skipped, rewound;
-    int64_t lost_at, skipped_at;        /* when it last happened; UNKNOWN: never */
-    int32_t lost_on, skipped_on;        /* partition number */
+    int64_t lost_at, skipped_at, beyond_at; /* when it last happened; UNKNOWN: never */
+    int32_t lost_on, skipped_on, beyond_on; /* partition number */
     int64_t replaying_since;            /* UNKNOWN: it isn't */
     struct sample trend[TREND_SAMPLES]; /* the worst steady time lag over time, oldest first */
     uint32_t trends;
@@ -201,7 +202,7 @@ struct movement {
     int64_t read, lost, skipped, rewound; /* messages */
     int64_t from;                         /* the offset where it stood */
     int64_t lost_from;                    /* the first offset that was taken unread */
-    bool beyond;                          /* it came to stand beyond the end */
+    bool beyond;                          /* it was seen to stand beyond the end for the second time */
 };
 
 /* What is around a position that is observed. */

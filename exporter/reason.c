@@ -85,11 +85,17 @@ static void say_death_spiral(struct buf *out, const struct case_at_hand *c)
 
 static void say_beyond_end(struct buf *out, const struct case_at_hand *c)
 {
+    bool unknown = c->partition != NULL && c->partition->end == UNKNOWN;
     buf_add_text(out, "The bookmark on ");
     case_add_where(out, c);
+    if (c->inputs[1] == UNKNOWN && !unknown) {
+        case_add_known_time(out, " stood beyond the end at ", c->inputs[0], "");
+        buf_add_text(out, ": the topic was truncated or made again. It stands there no more.");
+        return;
+    }
     buf_add_text(out, " stands at offset ");
     human_add_count(out, c->position->committed);
-    if (c->partition->end != UNKNOWN) {
+    if (!unknown) {
         buf_add_text(out, ", ");
         human_add_count(out, c->inputs[1]);
         buf_add_text(out, " beyond the end ");
@@ -223,7 +229,8 @@ static const struct words {
     [CONDITION_DEATH_SPIRAL] = {say_death_spiral, advise_rebalances,
                                 "rebalances keep coming for spiral_after while the time lag grows"},
     [CONDITION_COMMITTED_BEYOND_END] = {say_beyond_end, advise_beyond_end,
-                                        "two polls saw the bookmark beyond the end of the partition"},
+                                        "two polls saw the bookmark beyond the end of the partition; shown until "
+                                        "clear_after has passed since then and it stands there no more"},
     [CONDITION_FALLING_BEHIND] = {say_falling_behind, advise_falling_behind,
                                   "the time lag is over the objective and not on its way back, or has grown "
                                   "for two objectives"},
@@ -237,7 +244,7 @@ static const struct words {
     [CONDITION_OFFSETS_EXPIRING] = {say_offsets_expiring, advise_expiring,
                                     "the group is empty and time_left is within the horizon"},
     [CONDITION_SKEWED] = {say_skewed, advise_skewed,
-                          "one partition has 60 % of the lag or more while at least half of its siblings are "
+                          "one partition has half of the lag or more while at least half of its siblings are "
                           "current, for skewed_after"},
     [CONDITION_IDLE_MEMBERS] = {say_idle_members, advise_idle,
                                 "members to which no partition is assigned, for two minutes"},

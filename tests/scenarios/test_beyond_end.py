@@ -3,6 +3,7 @@ exist yet, looks as if it had read all, and will jump."""
 
 import time
 
+CLEAR_AFTER_S = 4
 ANOMALIES = "tidemark_anomalies_total"
 
 
@@ -11,7 +12,7 @@ def test_committed_beyond_end(source):
     source.topic(partitions=2)
     source.produce({0: 20, 1: 20})
     source.set_offsets({0: 5, 1: 15})
-    with source.watch() as watch:
+    with source.watch(f"clear_after={CLEAR_AFTER_S}s") as watch:
         page = watch.page_when(lambda page: watch.value(page, "lag_sum") == 20)
         assert "committed_beyond_end" not in watch.conditions(page)
         before = time.time()
@@ -32,6 +33,7 @@ def test_committed_beyond_end(source):
 
         source.set_offsets({0: 8})
         page = watch.when_not("committed_beyond_end")
+        assert watch.time(page) >= since + CLEAR_AFTER_S
         assert watch.value(page, "lag", 0) == 12
         assert watch.value(page, "lag_sum") == 17
         assert watch.value(page, "lost_messages_total") == 0

@@ -335,6 +335,27 @@ static void test_late_and_not_seen_to_read_since_an_outage(void **state)
     assert_true(is(w, CONDITION_STOPPED));
 }
 
+/* A group reads too slowly, hours late, and leaves just before that could be said: it has stopped. Had it been said, a
+ * restart of the group would not take it back. */
+static void test_nobody_is_slow(void **state)
+{
+    struct world *w = *state;
+    begin_late(w, 0);
+    pass(w, 270, 5);
+    w->members = 0;
+    for (int i = 0; i < 22 && !is(w, CONDITION_STOPPED); i++) {
+        pass(w, 15, 0);
+        assert_false(is(w, CONDITION_FALLING_BEHIND));
+    }
+    assert_true(is(w, CONDITION_STOPPED));
+    w->members = 2;
+    pass(w, 120, 5);
+    assert_true(is(w, CONDITION_FALLING_BEHIND));
+    w->members = 0;
+    pass(w, 60, 0);
+    assert_true(is(w, CONDITION_FALLING_BEHIND));
+}
+
 /* A batch reader that is hours late gets less done in each of its cycles than is written meanwhile: falling behind,
  * all the time. */
 static void test_late_in_cycles(void **state)
@@ -503,8 +524,8 @@ static void test_reset(void **state)
     assert_false(is(w, CONDITION_REPLAYING));
 }
 
-/* A topic is made again and the bookmark stands beyond its end: no lag is shown, the anomaly is counted once,
- * and a poll more makes it a condition. */
+/* A topic is made again and the bookmark stands beyond its end: no lag is shown, and a poll more makes it an anomaly,
+ * counted once, and a condition. Once it has been set right that stays until clear_after has passed since then. */
 static void test_topic_made_again(void **state)
 {
     struct world *w = *state;
@@ -516,10 +537,62 @@ static void test_topic_made_again(void **state)
     assert_int_equal(w->findings->positions[0].lag, UNKNOWN);
     assert_int_equal(w->findings->subscriptions[0].lag_sum, UNKNOWN);
     assert_false(is(w, CONDITION_COMMITTED_BEYOND_END));
+    assert_int_equal(w->findings->anomalies[ANOMALY_COMMITTED_BEYOND_END], 0);
+    int64_t since = w->now;
     pass(w, 15, 0);
     assert_true(is(w, CONDITION_COMMITTED_BEYOND_END));
     assert_int_equal(w->findings->anomalies[ANOMALY_COMMITTED_BEYOND_END], PARTITIONS);
     assert_int_equal(w->findings->wheres[0].position, 0);
+    assert_int_equal(w->findings->where_count, PARTITIONS);
+    pass(w, 300, 0);
+    for (int p = 0; p < PARTITIONS; p++)
+        w->committed[p] = w->end[p];
+    while (w->now + 15000 < since + w->rules.clear_after_ms) {
+        pass(w, 15, 10);
+        assert_true(is(w, CONDITION_COMMITTED_BEYOND_END));
+        assert_int_equal(w->findings->wheres[0].since, since);
+    }
+    pass(w, 15, 10);
+    assert_false(is(w, CONDITION_COMMITTED_BEYOND_END));
+    assert_int_equal(w->findings->anomalies[ANOMALY_COMMITTED_BEYOND_END], PARTITIONS);
+}
+
+/* The bookmark stands beyond the end for longer than clear_after, while Tidemark is away, and for a poll that can't
+ * tell the end: one occurrence all the same, which is over as soon as the cause is. */
+static void test_beyond_end_is_one_occurrence(void **state)
+{
+    struct world *w = *state;
+    pass(w, 600, 10);
+    w->committed[1] += 1000000;
+    int64_t since = w->now + 15000;
+    pass(w, 45, 0);
+    w->now += INT64_C(3600) * 1000;
+    pass(w, 30, 0);
+    w->ends_unknown = true;
+    pass(w, 15, 0);
+    w->ends_unknown = false;
+    pass(w, 30, 0);
+    assert_true(is(w, CONDITION_COMMITTED_BEYOND_END));
+    assert_int_equal(w->findings->wheres[0].since, since);
+    assert_int_equal(w->findings->anomalies[ANOMALY_COMMITTED_BEYOND_END], 1);
+    w->committed[1] = w->end[1];
+    pass(w, 15, 0);
+    assert_false(is(w, CONDITION_COMMITTED_BEYOND_END));
+}
+
+/* A poll while the leader changes shows an end that is too low, and the next one the right one. */
+static void test_beyond_end_for_a_poll(void **state)
+{
+    struct world *w = *state;
+    pass(w, 600, 10);
+    for (int i = 0; i < 3; i++) {
+        w->end[0] -= 500;
+        pass(w, 15, 0);
+        w->end[0] += 500;
+        pass(w, 15, 10);
+    }
+    assert_false(is(w, CONDITION_COMMITTED_BEYOND_END));
+    assert_int_equal(w->findings->anomalies[ANOMALY_COMMITTED_BEYOND_END], 0);
 }
 
 /* The topic is made again, and its ends can't be told in that poll: what isn't known is not beyond. */
@@ -617,6 +690,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_late_and_not_seen_to_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_one_is_late_and_not_seen_to_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_late_and_not_seen_to_read_since_an_outage, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_nobody_is_slow, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_late_in_cycles, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rebalances, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deploy, set_up, tear_down),
@@ -626,6 +700,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_short_objective_hastens, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reset, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_topic_made_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_beyond_end_is_one_occurrence, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_beyond_end_for_a_poll, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_topic_made_again_with_unknown_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lost_beside_an_unknown_start, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_exposed_to_compaction, set_up, tear_down),
