@@ -178,7 +178,7 @@ static struct group_memory *insert_group(struct history *history, uint32_t at, c
     struct group_memory *group = &history->groups[at];
     group->name = copy_name(seen->name);
     group->name_length = seen->name.length;
-    group->seen = history->time;
+    group->seen = group->told = history->time;
     group->generation = group->members = group->empty_since = group->judged = UNKNOWN;
     group->alive_since = history->time;
     for (unsigned c = 0; c < CONDITIONS; c++)
@@ -448,6 +448,8 @@ static void observe_groups(struct history *history, const struct snapshot *snaps
                                                 empty && group->had_members && !group->works_empty);
         group->works_empty |= empty && progressed;
         group->seen = history->time;
+        if (!seen->commits_unknown)
+            group->told = history->time;
     }
 }
 

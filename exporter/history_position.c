@@ -198,8 +198,8 @@ static void note_mark(struct position_memory *memory, const struct history *hist
     memory->marks[1] = (struct mark){history->time, memory->committed, memory->steady_ms};
 }
 
-/* Whether it is seen to stand beyond the end for the second time: leaders change, so one poll that shows it is
- * not enough. An end that isn't known changes nothing. */
+/* Whether it is seen to stand beyond the end for the second time: leaders change, so one poll that shows it
+ * is not enough. An end that isn't known changes nothing. */
 static bool note_beyond(struct position_memory *memory, const struct surroundings *around)
 {
     int64_t end = around->seen->end;

@@ -223,8 +223,8 @@ static bool replays(const struct scene *scene, int64_t objective, const struct s
            last - before < objective / 5;
 }
 
-/* Whether one that is that late has been seen to read. Of another nobody knows yet whether it is slow or doesn't
- * read at all, which is for `stopped` and `stuck` to say. */
+/* Whether one that is that late has been seen to read. Of another nobody knows yet whether it is slow or
+ * doesn't read at all, which is for `stopped` and `stuck` to say. */
 static bool late_reader_moves(const struct subscription_memory *memory, int64_t lag)
 {
     for (uint32_t i = 0; i < memory->position_count; i++) {

@@ -110,8 +110,8 @@ struct subscription_memory {
     int64_t lost, skipped, rewound;
     int64_t lost_at, skipped_at, beyond_at; /* when it last happened; UNKNOWN: never */
     int32_t lost_on, skipped_on, beyond_on; /* partition number */
-    int64_t replaying_since;            /* UNKNOWN: it isn't */
-    struct sample trend[TREND_SAMPLES]; /* the worst steady time lag over time, oldest first */
+    int64_t replaying_since;                /* UNKNOWN: it isn't */
+    struct sample trend[TREND_SAMPLES];     /* the worst steady time lag over time, oldest first */
     uint32_t trends;
     struct rules_memory ruled;
     struct chart *chart; /* a hold of its own; NULL: nothing yet */
@@ -123,11 +123,12 @@ struct group_memory {
     char *name; /* owned */
     size_t name_length;
     int64_t seen;
-    struct subscription_memory *subscriptions; /* owned */
-    uint32_t subscription_count;
-    int64_t generation;  /* as last known */
-    int64_t members;     /* as last known */
-    bool rebalancing;    /* as last seen */
+    int64_t told;                                    /* when its commits were last known */
+    struct subscription_memory *subscriptions;       /* owned */
+    uint32_t subscription_count, subscriptions_most; /* now, and of which it ever had commits at once */
+    int64_t generation;                              /* as last known */
+    int64_t members;                                 /* as last known */
+    bool rebalancing;                                /* as last seen */
     int64_t empty_since; /* since when no member was seen; UNKNOWN: some are there, or not known */
     int64_t alive_since; /* since when members were seen, or nothing is known of them */
     bool had_members;    /* some were seen, so that offsets come from a reader that joins */
@@ -152,8 +153,9 @@ struct history {
     struct group_memory *groups;
     size_t topic_capacity, group_capacity;
     uint32_t topic_count, group_count;
-    bool tells_no_record; /* as the snapshot does */
-    bool dates;           /* it doesn't, and gives next_ts wherever there is something to be read */
+    uint32_t topics_most, groups_most; /* that were ever there at once */
+    bool tells_no_record;              /* as the snapshot does */
+    bool dates; /* it doesn't, and gives next_ts wherever there is something to be read */
     /* Of the snapshot taken in last: where its elements are remembered. */
     uint32_t *topic_at, *group_at, *subscription_at;
     int64_t anomalies[ANOMALIES];

@@ -228,9 +228,10 @@ static const struct words {
                          "stuck_after, or 1.6 of the reader's usual cycle and 30 s"},
     [CONDITION_DEATH_SPIRAL] = {say_death_spiral, advise_rebalances,
                                 "rebalances keep coming for spiral_after while the time lag grows"},
-    [CONDITION_COMMITTED_BEYOND_END] = {say_beyond_end, advise_beyond_end,
-                                        "two polls saw the bookmark beyond the end of the partition; shown until "
-                                        "clear_after has passed since then and it stands there no more"},
+    [CONDITION_COMMITTED_BEYOND_END] =
+        {say_beyond_end, advise_beyond_end,
+         "two polls saw the bookmark beyond the end of the partition; shown until "
+         "clear_after has passed since then and it stands there no more"},
     [CONDITION_FALLING_BEHIND] = {say_falling_behind, advise_falling_behind,
                                   "the time lag is over the objective and not on its way back, or has grown "
                                   "for two objectives"},

@@ -287,8 +287,8 @@ static void begin_late(struct world *w, int from)
     poll(w);
 }
 
-/* A group is hours late at first sight, and its members don't read: nobody can say that it is slow until it has
- * been seen to read, and then it is said at once. */
+/* A group is hours late at first sight, and its members don't read: nobody can say that it is slow until it
+ * has been seen to read, and then it is said at once. */
 static void test_late_and_not_seen_to_read(void **state)
 {
     struct world *w = *state;
@@ -335,8 +335,8 @@ static void test_late_and_not_seen_to_read_since_an_outage(void **state)
     assert_true(is(w, CONDITION_STOPPED));
 }
 
-/* A group reads too slowly, hours late, and leaves just before that could be said: it has stopped. Had it been said, a
- * restart of the group would not take it back. */
+/* A group reads too slowly, hours late, and leaves just before that could be said: it has stopped. Had it
+ * been said, a restart of the group would not take it back. */
 static void test_nobody_is_slow(void **state)
 {
     struct world *w = *state;
@@ -356,8 +356,8 @@ static void test_nobody_is_slow(void **state)
     assert_true(is(w, CONDITION_FALLING_BEHIND));
 }
 
-/* A batch reader that is hours late gets less done in each of its cycles than is written meanwhile: falling behind,
- * all the time. */
+/* A batch reader that is hours late gets less done in each of its cycles than is written meanwhile: falling
+ * behind, all the time. */
 static void test_late_in_cycles(void **state)
 {
     struct world *w = *state;
@@ -524,8 +524,9 @@ static void test_reset(void **state)
     assert_false(is(w, CONDITION_REPLAYING));
 }
 
-/* A topic is made again and the bookmark stands beyond its end: no lag is shown, and a poll more makes it an anomaly,
- * counted once, and a condition. Once it has been set right that stays until clear_after has passed since then. */
+/* A topic is made again and the bookmark stands beyond its end: no lag is shown, and a poll more makes it an
+ * anomaly, counted once, and a condition. Once it has been set right that stays until clear_after has passed
+ * since then. */
 static void test_topic_made_again(void **state)
 {
     struct world *w = *state;
@@ -557,8 +558,8 @@ static void test_topic_made_again(void **state)
     assert_int_equal(w->findings->anomalies[ANOMALY_COMMITTED_BEYOND_END], PARTITIONS);
 }
 
-/* The bookmark stands beyond the end for longer than clear_after, while Tidemark is away, and for a poll that can't
- * tell the end: one occurrence all the same, which is over as soon as the cause is. */
+/* The bookmark stands beyond the end for longer than clear_after, while Tidemark is away, and for a poll that
+ * can't tell the end: one occurrence all the same, which is over as soon as the cause is. */
 static void test_beyond_end_is_one_occurrence(void **state)
 {
     struct world *w = *state;

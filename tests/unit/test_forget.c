@@ -78,11 +78,66 @@ static void test_what_vanishes_at_once_is_kept(void **state)
     history_free(&history);
 }
 
+static int64_t rewound_of(const struct group_memory *group)
+{
+    int64_t rewound = 0;
+    for (uint32_t i = 0; i < group->subscription_count; i++)
+        rewound += group->subscriptions[i].rewound;
+    return rewound;
+}
+
+/* Polls tell of a part only, one of this and the next of that: no counter is forgotten. */
+static void test_what_incomplete_polls_leave_out_is_kept(void **state)
+{
+    (void)state;
+    struct history *history = history_new();
+    for (int minute = 0; minute < 4; minute++)
+        poll(history, minute, 0, 6 * ROUND);
+    int64_t rewound = rewound_of(reader_of(history));
+    assert_true(rewound > 0);
+    for (int minute = 4; minute < 10; minute++)
+        poll(history, minute, minute % 3 * 2 * ROUND, (minute % 3 + 1) * 2 * ROUND);
+    poll(history, 10, 6 * ROUND - 1, 6 * ROUND);
+    poll(history, 11, 0, 1);
+    poll(history, 12, 0, 0);
+    assert_int_equal(history->topic_count, 6 * ROUND);
+    assert_int_equal(history->group_count, 6 * ROUND + 1);
+    assert_int_equal(reader_of(history)->subscription_count, 6 * ROUND);
+    assert_true(rewound_of(reader_of(history)) >= rewound);
+    history_free(&history);
+}
+
+/* For longer than anything is kept a group's commits can't be told: that makes none of them forgotten. */
+static void test_what_is_unknown_is_kept(void **state)
+{
+    (void)state;
+    struct history *history = history_new();
+    for (int minute = 0; minute < 4; minute++)
+        poll(history, minute, 0, 3 * ROUND);
+    int64_t rewound = rewound_of(reader_of(history));
+    for (int hour = 1; hour < 30; hour++) {
+        struct snapshot *s = snapshot_new();
+        int64_t group = snapshot_add_group(s, STR_LITERAL("reader"));
+        s->groups[group].commits_unknown = true;
+        snapshot_seal(s, INT64_C(1764000000000) + INT64_C(3600000) * hour);
+        history_observe(history, s);
+        snapshot_free(&s);
+    }
+    assert_int_equal(reader_of(history)->subscription_count, 3 * ROUND);
+    assert_int_equal(rewound_of(reader_of(history)), rewound);
+    poll(history, 30 * 60, 0, 1); /* is looked at before the next one is taken in */
+    poll(history, 30 * 60 + 1, 0, 1);
+    assert_int_equal(reader_of(history)->subscription_count, 1);
+    history_free(&history);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_comes_and_goes_is_forgotten),
         cmocka_unit_test(test_what_vanishes_at_once_is_kept),
+        cmocka_unit_test(test_what_incomplete_polls_leave_out_is_kept),
+        cmocka_unit_test(test_what_is_unknown_is_kept),
     };
     return cmocka_run_group_tests_name("forget", tests, NULL, NULL);
 }
