@@ -85,17 +85,18 @@ static void say_death_spiral(struct buf *out, const struct case_at_hand *c)
 
 static void say_beyond_end(struct buf *out, const struct case_at_hand *c)
 {
-    bool unknown = c->partition != NULL && c->partition->end == UNKNOWN;
+    bool stands = c->position != NULL && c->partition != NULL &&
+                  (c->inputs[1] != UNKNOWN || c->partition->end == UNKNOWN);
     buf_add_text(out, "The bookmark on ");
     case_add_where(out, c);
-    if (c->inputs[1] == UNKNOWN && !unknown) {
+    if (!stands) {
         case_add_known_time(out, " stood beyond the end at ", c->inputs[0], "");
         buf_add_text(out, ": the topic was truncated or made again. It stands there no more.");
         return;
     }
     buf_add_text(out, " stands at offset ");
     human_add_count(out, c->position->committed);
-    if (!unknown) {
+    if (c->partition->end != UNKNOWN) {
         buf_add_text(out, ", ");
         human_add_count(out, c->inputs[1]);
         buf_add_text(out, " beyond the end ");
