@@ -60,7 +60,7 @@ void history_free(struct history **history)
 bool history_gap(const struct history *history, int64_t elapsed)
 {
     static const int64_t least_ms = 20 * 1000;
-    return elapsed > least_ms && elapsed > history->usual_gap * 5 / 2;
+    return elapsed > least_ms && (history->usual_gap == UNKNOWN || elapsed > history->usual_gap * 5 / 2);
 }
 
 bool history_away(const struct history *history, int64_t elapsed)
@@ -83,6 +83,11 @@ static void open_gap(void *array, uint32_t at, uint32_t *count, size_t size)
     memmove(place + size, place, (*count - at) * size);
     memset(place, 0, size);
     ++*count;
+}
+
+static void count_anomaly(struct history *history, enum anomaly kind, int64_t count)
+{
+    history->anomalies[kind] = number_add(history->anomalies[kind], count);
 }
 
 /* --- topics -------------------------------------------------------------------------------------------- */
@@ -136,7 +141,7 @@ static void observe_topic(struct history *history, struct topic_memory *topic,
         const struct snap_partition *partition = &snapshot->partitions[seen->first_partition + i];
         if (partition->end != UNKNOWN && topic->partitions[i].end != UNKNOWN &&
             partition->end < topic->partitions[i].end)
-            history->anomalies[ANOMALY_END_WENT_BACK]++;
+            count_anomaly(history, ANOMALY_END_WENT_BACK, 1);
         if (partition->end != UNKNOWN && topic->partitions[i].end != UNKNOWN &&
             partition->end > topic->partitions[i].end)
             topic->grown = history->time;
@@ -284,7 +289,7 @@ static void add_movement(struct history *history, struct subscription_memory *me
     if (movement->beyond) {
         memory->beyond_at = position->beyond_since;
         memory->beyond_on = around->seen->number;
-        history->anomalies[ANOMALY_COMMITTED_BEYOND_END]++;
+        count_anomaly(history, ANOMALY_COMMITTED_BEYOND_END, 1);
         add_event(history, around, EVENT_BEYOND_END, around->seen->end, position->committed,
                   position->committed - around->seen->end);
     }
@@ -454,10 +459,10 @@ static void observe_groups(struct history *history, const struct snapshot *snaps
 }
 
 /* What stays the same from poll to poll is one occurrence, so only more of it counts. */
-static void count_rise(int64_t *total, int64_t *before, int64_t now)
+static void count_rise(struct history *history, enum anomaly kind, int64_t *before, int64_t now)
 {
     if (now > *before)
-        *total += now - *before;
+        count_anomaly(history, kind, now - *before);
     *before = now;
 }
 
@@ -473,6 +478,14 @@ static void note_gap(struct history *history)
         history->usual_gap += (gap - history->usual_gap) / 16;
 }
 
+static bool has_dates(const struct snapshot *snapshot)
+{
+    for (uint32_t i = 0; i < snapshot->position_count; i++)
+        if (snapshot->positions[i].next_ts != UNKNOWN)
+            return true;
+    return false;
+}
+
 void history_observe(struct history *history, const struct snapshot *snapshot)
 {
     history_forget(history);
@@ -482,15 +495,11 @@ void history_observe(struct history *history, const struct snapshot *snapshot)
     history->time = snapshot->time;
     note_gap(history);
     history->tells_no_record = snapshot->tells_no_record;
-    for (uint32_t i = 0; i < snapshot->position_count && !history->dates && !history->tells_no_record; i++)
-        history->dates = snapshot->positions[i].next_ts != UNKNOWN;
+    history->dates = !snapshot->tells_no_record && (history->dates || has_dates(snapshot));
     observe_topics(history, snapshot);
     observe_groups(history, snapshot);
-    count_rise(&history->anomalies[ANOMALY_ORPHAN_COMMIT], &history->orphans, snapshot->orphan_count);
-    count_rise(&history->anomalies[ANOMALY_DUPLICATE_NAME], &history->duplicates, snapshot->duplicate_names);
-    int64_t *anomalies = history->anomalies;
-    anomalies[ANOMALY_UNKNOWN_RECORD] =
-        number_add(anomalies[ANOMALY_UNKNOWN_RECORD], snapshot->unknown_records);
-    anomalies[ANOMALY_OFFSET_REPAIRED] =
-        number_add(anomalies[ANOMALY_OFFSET_REPAIRED], snapshot->offsets_repaired);
+    count_rise(history, ANOMALY_ORPHAN_COMMIT, &history->orphans, snapshot->orphan_count);
+    count_rise(history, ANOMALY_DUPLICATE_NAME, &history->duplicates, snapshot->duplicate_names);
+    count_anomaly(history, ANOMALY_UNKNOWN_RECORD, snapshot->unknown_records);
+    count_anomaly(history, ANOMALY_OFFSET_REPAIRED, snapshot->offsets_repaired);
 }

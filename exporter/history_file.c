@@ -30,7 +30,7 @@ struct file_head {
 };
 
 static const char magic[8] = {'t', 'i', 'd', 'e', 'm', 'a', 'r', 'k'};
-enum { VERSION = 2 };
+enum { VERSION = 3 };
 
 static uint64_t checksum(const char *bytes, size_t length)
 {
@@ -217,8 +217,6 @@ static void take_topic(struct reader *reader, struct topic_memory *topic)
     take(reader, topic, sizeof *topic);
     topic->name = take_array(reader, topic->name_length, 1, 1);
     topic->partitions = take_array(reader, topic->partition_count, sizeof *topic->partitions, 0);
-    for (uint32_t i = 0; topic->partitions != NULL && i < topic->partition_count; i++)
-        reader->failed |= topic->partitions[i].samples > END_SAMPLES;
 }
 
 static struct chart *take_chart(struct reader *reader)
@@ -239,15 +237,13 @@ static void take_subscription(struct reader *reader, struct subscription_memory 
 {
     take(reader, subscription, sizeof *subscription);
     subscription->ruled.edition = 0; /* editions are of one process */
-    reader->failed |= subscription->trends > TREND_SAMPLES;
     subscription->topic = take_array(reader, subscription->topic_length, 1, 1);
     subscription->positions =
         take_array(reader, subscription->position_count, sizeof *subscription->positions, 0);
     subscription->chart = take_chart(reader);
 }
 
-/* Of a group with so many subscriptions. */
-static void take_events(struct reader *reader, struct event_memory *memory, uint32_t subscriptions)
+static void take_events(struct reader *reader, struct event_memory *memory)
 {
     uint32_t count = memory->count;
     *memory = (struct event_memory){0};
@@ -255,9 +251,6 @@ static void take_events(struct reader *reader, struct event_memory *memory, uint
     for (uint32_t i = 0; i < count && !reader->failed; i++) {
         struct event event;
         take(reader, &event, sizeof event);
-        reader->failed |= event.kind >= EVENT_KINDS || event.condition < -1 ||
-                          event.condition >= CONDITIONS || event.subscription < NO_INDEX ||
-                          event.subscription >= (int64_t)subscriptions;
         events_restore(memory, &event);
     }
 }
@@ -269,9 +262,8 @@ static void take_group(struct reader *reader, struct group_memory *group)
     uint32_t count = group->subscription_count;
     group->subscription_count = 0;
     group->subscriptions = NULL;
-    reader->failed |= group->rebalance_count > REBALANCES;
     group->name = take_array(reader, group->name_length, 1, 1);
-    take_events(reader, &group->events, count);
+    take_events(reader, &group->events);
     if (reader->failed || count > reader->left / sizeof *group->subscriptions) {
         reader->failed = true;
         group->subscriptions = NULL;
@@ -304,7 +296,7 @@ static struct history *take_history(struct reader *reader)
         take_topic(reader, &history->topics[history->topic_count++]);
     while (history->group_count < groups && !reader->failed)
         take_group(reader, &history->groups[history->group_count++]);
-    if (reader->failed || reader->left > 0)
+    if (reader->failed || reader->left > 0 || !history_sound(history))
         history_free(&history);
     return history;
 }

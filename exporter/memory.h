@@ -181,6 +181,11 @@ void group_memory_free(struct group_memory *group);
  * Before the next snapshot is taken in. */
 void history_forget(struct history *history);
 
+/* --- history_sound.c ----------------------------------------------------------------------------------- */
+
+/* Whether what was read from a file could have come about, so that it can be gone on with. */
+bool history_sound(const struct history *history);
+
 /* --- history_partition.c ------------------------------------------------------------------------------- */
 
 /* Takes in a partition's offsets. */

@@ -1,8 +1,8 @@
 /*
  * Hostile recordings, which are judged as far as they can be read; and, where the input doesn't begin with
  * "{", a state file that differs from a good one by the input: two bytes for the place and one for the value,
- * again and again. Its checksum is put right, since otherwise nothing would come past it. It must be refused
- * or be kept again; it isn't judged, since numbers that have the right checksum are believed.
+ * again and again. Its checksum is put right, since otherwise nothing would come past it. It must be refused,
+ * or be gone on with and kept again.
  *
  *     make fuzz-judgement    (FUZZ_SECONDS=60)
  */
@@ -122,6 +122,8 @@ static void load_state(struct str changes)
     if (fd < 0 || write(fd, file.bytes, file.length) != (ssize_t)file.length || close(fd) != 0)
         abort();
     struct history *history = history_load(path, &error);
+    if (history != NULL)
+        judge(history, str_of(story));
     if (history != NULL && !history_save(history, path, &error))
         abort();
     error_clear(&error);

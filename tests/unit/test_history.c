@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -121,6 +122,16 @@ static void write_file(const char *bytes, size_t length)
     assert_int_equal(fclose(file), 0);
 }
 
+static size_t read_file(char *bytes, size_t size)
+{
+    FILE *file = fopen(path, "re");
+    assert_non_null(file);
+    size_t length = fread(bytes, 1, size, file);
+    assert_int_equal(fclose(file), 0);
+    assert_in_range(length, 1000, size - 1);
+    return length;
+}
+
 /* The file was cut off anywhere, or a bit of it is wrong: it is set aside and the reason told. */
 static void test_damaged(void **state)
 {
@@ -132,11 +143,7 @@ static void test_damaged(void **state)
     assert_true(history_save(history, path, &error));
     history_free(&history);
     static char bytes[1 << 16];
-    FILE *file = fopen(path, "re");
-    assert_non_null(file);
-    size_t length = fread(bytes, 1, sizeof bytes, file);
-    assert_int_equal(fclose(file), 0);
-    assert_in_range(length, 1000, sizeof bytes - 1);
+    size_t length = read_file(bytes, sizeof bytes);
     for (size_t at = 0; at < length; at += 7) {
         write_file(bytes, at);
         assert_null(history_load(path, &error));
@@ -152,12 +159,64 @@ static void test_damaged(void **state)
     error_clear(&error);
 }
 
+enum { HEAD = 32 }; /* whose last eight bytes are the FNV-1a checksum of what follows */
+
+static void put_checksum_right(char *bytes, size_t length)
+{
+    uint64_t sum = UINT64_C(0xcbf29ce484222325);
+    for (size_t i = HEAD; i < length; i++)
+        sum = (sum ^ (unsigned char)bytes[i]) * UINT64_C(0x100000001b3);
+    memcpy(bytes + HEAD - sizeof sum, &sum, sizeof sum);
+}
+
+/* Any eight bytes of the file hold nonsense, and the checksum is right: it is refused, or what it says is as
+ * good as any other past. Nothing overflows, and no counter is below 0. */
+static void test_nonsense(void **state)
+{
+    (void)state;
+    static const int64_t nonsense[] = {INT64_MIN + 1, -2,        INT64_MAX,       INT64_MAX - 1,
+                                       1 << 30,       INT64_MIN, INT64_C(1) << 60};
+    struct error error = {0};
+    struct history *history = history_new();
+    for (int minute = 0; minute < 45; minute++) {
+        struct findings *findings = poll(history, minute);
+        findings_free(&findings);
+    }
+    assert_true(history_save(history, path, &error));
+    history_free(&history);
+    static char bytes[1 << 16];
+    size_t length = read_file(bytes, sizeof bytes);
+    int refused = 0, taken = 0;
+    for (size_t at = HEAD; at + sizeof(int64_t) <= length; at += sizeof(int64_t)) {
+        size_t i = at / sizeof(int64_t) % (sizeof nonsense / sizeof *nonsense);
+        char good[sizeof(int64_t)];
+        memcpy(good, bytes + at, sizeof good);
+        memcpy(bytes + at, &nonsense[i], sizeof good);
+        put_checksum_right(bytes, length);
+        write_file(bytes, length);
+        memcpy(bytes + at, good, sizeof good);
+        history = history_load(path, &error);
+        refused += history == NULL;
+        taken += history != NULL;
+        for (int minute = 45; history != NULL && minute < 50; minute++) {
+            struct findings *findings = poll(history, minute);
+            assert_true(findings->subscriptions[0].rewound_total >= 0);
+            assert_true(findings->groups[0].slo_ms >= 0);
+            findings_free(&findings);
+        }
+        history_free(&history);
+    }
+    assert_true(refused > 200 && taken > 200);
+    error_clear(&error);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_no_file),
         cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_nonsense),
     };
     return cmocka_run_group_tests_name("history", tests, set_up, tear_down);
 }
