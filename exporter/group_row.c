@@ -8,10 +8,19 @@
 
 enum { NAME_LIMIT = 1 << 20 };
 
-static void add_rates(struct group_row *row, const struct chart *chart)
+bool group_row_rates(const struct group_row *row, uint32_t subscription, struct chart_rates *rates)
+{
+    if (!chart_rates(row->source->findings->subscriptions[subscription].chart, rates))
+        return false;
+    if (row->findings->conditions & 1u << CONDITION_STOPPED)
+        rates->read = 0; /* the mean of the last minutes is of when it still read */
+    return true;
+}
+
+static void add_rates(struct group_row *row, uint32_t subscription)
 {
     struct chart_rates rates;
-    if (!chart_rates(chart, &rates))
+    if (!group_row_rates(row, subscription, &rates))
         return;
     row->rates.written += rates.written;
     row->rates.read += rates.read;
@@ -29,14 +38,14 @@ struct group_row group_row(const struct source_view *source, uint32_t index)
         .index = index,
     };
     for (uint32_t i = 0; i < group->subscriptions; i++)
-        add_rates(&row, source->findings->subscriptions[group->first_subscription + i].chart);
+        add_rates(&row, group->first_subscription + i);
     return row;
 }
 
 /* What isn't known may be bad: it stands before what is fine. */
 static int rank(const struct group_row *row)
 {
-    return (int)group_gravest(row->findings) + (row->findings->unknown ? 0 : 1);
+    return 2 * (int)group_gravest(row->findings) + (row->findings->unknown ? 0 : 1);
 }
 
 static int worst_first(const void *a, const void *b)

@@ -21,6 +21,10 @@ struct group_row {
 /* The row of a group of a source that is shown; valid as long as the view. */
 struct group_row group_row(const struct source_view *source, uint32_t index);
 
+/* Messages a second on one of its topics, by the subscription's index in the snapshot; nothing is read by a
+ * group that has stopped. False when it isn't known yet. */
+bool group_row_rates(const struct group_row *row, uint32_t subscription, struct chart_rates *rates);
+
 /* All groups of all sources, the worst first: by the gravest condition, then by time lag, lag and name. The
  * caller frees the array; what it points to belongs to the view. */
 struct group_row *group_rows(const struct view *view, size_t *count);

@@ -73,18 +73,30 @@ static void add_window(struct buf *out, int64_t retention_ms, int64_t shortfall_
         human_add_duration(out, retention_ms + shortfall_ms);
 }
 
-static void add_retention(struct buf *out, const struct topic_config *config, int64_t shortfall_ms)
+/* What a cell says is parted by semicolons; `begun` is where it begins. */
+static void begin_clause(struct buf *out, size_t begun)
+{
+    if (out->length > begun)
+        buf_add_text(out, "; ");
+}
+
+static void add_retention(struct buf *out, const struct topic_config *config, int64_t shortfall_ms,
+                          size_t begun)
 {
     if (config->retention_ms > 0) {
+        begin_clause(out, begun);
         buf_add_text(out, "kept for ");
         human_add_duration(out, config->retention_ms);
         add_window(out, config->retention_ms, shortfall_ms);
     } else if (config->retention_ms != UNKNOWN && config->retention_bytes <= 0) {
+        begin_clause(out, begun);
         buf_add_text(out, "kept for ever");
     }
-    if (config->retention_bytes > 0)
+    if (config->retention_bytes > 0) {
+        begin_clause(out, begun);
         buf_add_format(out, "%s%" PRId64 " bytes a partition",
-                       config->retention_ms > 0 ? "; at most " : "kept up to ", config->retention_bytes);
+                       config->retention_ms > 0 ? "at most " : "kept up to ", config->retention_bytes);
+    }
 }
 
 static void add_deleted(struct buf *out, const struct group_row *row, uint32_t subscription)
@@ -98,16 +110,19 @@ static void add_deleted(struct buf *out, const struct group_row *row, uint32_t s
     if (conditions_on(row, subscription) & risks || findings->lost_total > 0)
         grade = GRADE_CRITICAL;
     begin_cell(out, "deleted by age or size", grade);
+    size_t begun = out->length;
     if (findings->lost_total > 0) {
         buf_add_text(out, "<b>");
         human_add_counted(out, findings->lost_total, "message");
-        buf_add_text(out, " lost</b>; ");
+        buf_add_text(out, " lost</b>");
     }
-    add_retention(out, &snapshot->topics[topic].config, shortfall_ms);
+    add_retention(out, &snapshot->topics[topic].config, shortfall_ms, begun);
     if (findings->headroom_ms == 0 && findings->lag_sum != 0) {
-        buf_add_text(out, "; the next unread one may go at any moment");
+        begin_clause(out, begun);
+        buf_add_text(out, "the next unread one may go at any moment");
     } else if (findings->headroom_ms != UNKNOWN && findings->lag_sum != 0) {
-        buf_add_text(out, "; the next unread one stays for ");
+        begin_clause(out, begun);
+        buf_add_text(out, "the next unread one stays for ");
         human_add_duration(out, findings->headroom_ms);
     }
     buf_add_text(out, "</td>");

@@ -272,7 +272,7 @@ static void add_topic(struct json_writer *json, const struct group_row *row, uin
                  topic->config.retention_bytes > 0 ? topic->config.retention_bytes : UNKNOWN);
     json_add_text(json, "cleanup_policy", cleanup_policy_name(topic->config.cleanup_policy));
     add_numbers(json, findings);
-    add_rates(json, chart_rates(findings->chart, &rates), &rates);
+    add_rates(json, group_row_rates(row, s, &rates), &rates);
     add_history(json, findings->chart);
     json_put_key(json, "partitions");
     json_put_open(json, '[');

@@ -108,11 +108,12 @@ static void say_beyond_end(struct buf *out, const struct case_at_hand *c)
 static void add_outlook(struct buf *out, const struct case_at_hand *c)
 {
     struct chart_rates rates;
-    if (chart_rates(c->on_topic->chart, &rates))
+    bool known = chart_rates(c->on_topic->chart, &rates);
+    if (known)
         buf_add_format(out, "; %.1f a second are written and %.1f read", rates.written, rates.read);
     if (c->on_topic->catchup_ms != UNKNOWN)
         case_add_known_duration(out, ", so it will have caught up in ", c->on_topic->catchup_ms, "");
-    else
+    else if (known && rates.read <= rates.written)
         buf_add_text(out, ", so at this pace it never catches up");
 }
 
