@@ -2,7 +2,6 @@
 
 import json
 import socket
-import threading
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from confluent_kafka.admin import NewTopic
 import processes
 from daemon import Daemon
 from kafka_traffic import QUIET, commit, produce
+from page_watch import PageWatch
 
 WHERE = {"cluster": "default", "consumergroup": "billing", "topic": "orders", "partition": "0"}
 
@@ -25,33 +25,15 @@ def lag_is(lag):
     return lambda page: page.get_int("kafka_consumergroup_lag", **WHERE) == lag
 
 
-class Watch:
-    """Reads the page all the time; holds every value of lag that was ever shown (None: no series)."""
+class Watch(PageWatch):
+    """Holds every value of the lag that was ever shown (None: no series)."""
 
     def __init__(self, daemon, **where):
-        self.daemon, self.where, self.lags, self.slowest = daemon, {**WHERE, **where}, set(), 0.0
-        self.ended, self.failure = threading.Event(), None
-        self.thread = threading.Thread(target=self._run)
+        super().__init__(daemon)
+        self.where, self.lags = {**WHERE, **where}, set()
 
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended.set()
-        self.thread.join()
-        if self.failure:
-            raise self.failure
-
-    def _run(self):
-        try:
-            while not self.ended.wait(0.1):
-                start = time.monotonic()
-                page = self.daemon.page()
-                self.slowest = max(self.slowest, time.monotonic() - start)
-                self.lags.add(page.get_int("kafka_consumergroup_lag", **self.where))
-        except Exception as failure:
-            self.failure = failure
+    def look(self, page):
+        self.lags.add(page.get_int("kafka_consumergroup_lag", **self.where))
 
 
 def fill(cluster):

@@ -4,70 +4,26 @@ stands in that topic."""
 import itertools
 import json
 import struct
-import threading
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, TopicPartition
 
 import kafka_wire
 from daemon import Daemon, run
-from exposition import number
-from kafka_broker import Running
+from kafka_offsets_topic import commit_key, commit_value, offsets_from, partition_of, string, wait_following, write_record
 from kafka_schema import coordinator_schemas, record, versions_of
-from kafka_traffic import QUIET, Load, commit, members, produce, transaction
+from kafka_traffic import QUIET, commit, members, produce, transaction
 from processes import wait_until
 
 _numbers = itertools.count()
 # Earlier brokers have the new protocol (KIP-848) only as a preview.
 new_protocol = pytest.mark.since(4, 0)
-FOLLOWED = "the topic __consumer_offsets is followed"
 
 
 @pytest.fixture
 def name():
     """A prefix for the topics and groups of one test."""
     return f"follow{next(_numbers)}-"
-
-
-def offsets_from(daemon):
-    return json.loads(daemon.get("/api/v1/clusters"))["clusters"][0]
-
-
-def wait_following(daemon):
-    wait_until(lambda: offsets_from(daemon).get("offsets_because") == FOLLOWED, 30, "that the topic is followed")
-
-
-def write_record(kafka, partition, key, value):
-    """Writes to the internal topic what no coordinator would; brokers take it from a client of this name only."""
-    producer = Producer({"bootstrap.servers": kafka.bootstrap, "client.id": "__admin_client", **QUIET})
-    failures = []
-    producer.produce(
-        "__consumer_offsets", key=key, value=value, partition=partition, on_delivery=lambda failure, _: failures.append(failure)
-    )
-    assert producer.flush(30) == 0 and failures == [None], failures
-
-
-def java_hash(text):
-    value = 0
-    for unit in struct.unpack(f"<{len(text)}H", text.encode("utf-16-le")):
-        value = (31 * value + unit) & 0xFFFFFFFF
-    return value & 0x7FFFFFFF
-
-
-def partition_of(kafka, group):
-    return java_hash(group) % len(kafka.admin().list_topics("__consumer_offsets", 10).topics["__consumer_offsets"].partitions)
-
-
-def string(text):
-    return struct.pack(">h", len(text)) + text.encode()
-
-
-def commit_key(group, topic, partition):
-    return struct.pack(">h", 1) + string(group) + string(topic) + struct.pack(">i", partition)
-
-
-def commit_value(offset):
-    return struct.pack(">hqi", 3, offset, -1) + string("") + struct.pack(">q", 1_700_000_000_000)
 
 
 def test_commits_are_followed_and_the_source_says_so(kafka, name):
@@ -396,228 +352,3 @@ def test_rebalances_of_the_new_protocol_between_two_polls_are_all_counted(kafka,
 
 
 DECLARED = {"static_members": 1, "session_timeout_seconds": None, "rebalance_timeout_seconds": 90}
-
-
-class Inspector:
-    """Reads the page all the time: no counter goes down, and of a topic under load each end was there to be seen, and
-    the group's lag is the distance between two numbers of the same page."""
-
-    def __init__(self, daemon, load):
-        self.daemon, self.load = daemon, load
-        self.counters, self.pages = {}, 0
-        self.ended, self.failure = threading.Event(), None
-        self.thread = threading.Thread(target=self._run)
-
-    def __enter__(self):
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self.ended.set()
-        self.thread.join()
-        if self.failure:
-            raise self.failure
-
-    def _run(self):
-        try:
-            while not self.ended.wait(0.1):
-                page = self.daemon.page()
-                self._check_counters(page)
-                self._check_load(page, list(self.load.sent))
-                self.pages += 1
-        except Exception as failure:
-            self.failure = failure
-
-    def _check_counters(self, page):
-        for (name, labels), text in page.items():
-            if page.types.get(name) == "counter":
-                value, before = number(text), self.counters.get((name, labels), 0)
-                assert value >= before, f"{name}{dict(labels)} went from {before} to {value}"
-                self.counters[name, labels] = value
-
-    def _check_load(self, page, sent):
-        ends = ends_of(page, self.load.topic)
-        for partition, lag in lags_of(page, self.load.group, self.load.topic).items():
-            where = {"consumergroup": self.load.group, "topic": self.load.topic, "partition": str(partition)}
-            committed = page.get_int("kafka_consumergroup_current_offset", cluster="default", **where)
-            assert lag == max(0, ends[partition] - committed), f"{where}: {committed} of {ends[partition]} read, lag {lag}"
-        assert all(end <= sent[partition] for partition, end in ends.items()), f"ends {ends}, sent {sent}"
-
-
-def ends_of(page, topic):
-    shown = page.by("kafka_topic_partition_current_offset", "topic", "partition")
-    return {int(partition): end for (where, partition), end in shown.items() if where == topic}
-
-
-def lags_of(page, group, topic):
-    shown = page.by("kafka_consumergroup_lag", "consumergroup", "topic", "partition")
-    return {int(partition): lag for (who, where, partition), lag in shown.items() if (who, where) == (group, topic)}
-
-
-def wait_until_load_is_seen(daemon, load):
-    """What the brokers hold by now, and a lag of the group on each partition."""
-    least = list(load.acknowledged)
-
-    def is_seen(page):
-        ends = ends_of(page, load.topic)
-        return len(lags_of(page, load.group, load.topic)) == len(least) and all(
-            ends.get(partition, -1) >= end for partition, end in enumerate(least)
-        )
-
-    daemon.page_when(is_seen, timeout=60)
-
-
-def wait_until_load_moves(daemon, load):
-    """All partitions have taken something since, and the page shows it."""
-    before = list(load.acknowledged)
-    wait_until(lambda: all(now > then for now, then in zip(load.acknowledged, before)), 60, "that all partitions are written to")
-    wait_until_load_is_seen(daemon, load)
-
-
-@pytest.mark.once
-def test_one_of_three_brokers_dies_under_load(own_kafka, name):
-    """A broker is killed, and comes back, while a producer writes and a group reads without a pause. What is shown is
-    right on every page; what the two survivors took over is followed while the third is dead; at the end all is exact."""
-    kafka = own_kafka(nodes=3, heap="256m", settings={"offsets.topic.replication.factor": "3", "default.replication.factor": "3"})
-    topic, group = f"{name}orders", f"{name}billing"
-    kafka.create_topic(topic, 6, replicas=3)
-    with Daemon("--kafka", kafka.bootstrap, "--timeout", "2s", poll_interval="500ms") as daemon:
-        with Load(kafka, topic, 6, group) as load, Inspector(daemon, load) as inspector:
-            wait_until_load_moves(daemon, load)
-            wait_following(daemon)
-            kafka.nodes[2].kill()
-            wait_until_load_moves(daemon, load)
-            kafka.start()
-            wait_until_load_moves(daemon, load)
-            wait_following(daemon)
-        assert inspector.pages > 20
-        assert load.acknowledged == load.sent
-        reader = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": group, **QUIET})
-        committed = reader.committed([TopicPartition(topic, partition) for partition in range(6)], 30)
-        reader.close()
-        lags = {place.partition: load.sent[place.partition] - place.offset for place in committed}
-        daemon.page_when(lambda page: lags_of(page, group, topic) == lags)
-
-
-def leaders_of_offsets(kafka):
-    partitions = kafka.admin().list_topics("__consumer_offsets", 10).topics["__consumer_offsets"].partitions
-    return {number: partition.leader for number, partition in partitions.items()}
-
-
-def elect_preferred_leader(kafka, topic, partition):
-    names = ["org.apache.kafka.tools.LeaderElectionCommand", "kafka.admin.LeaderElectionCommand"]
-    kafka.tool(names, "--election-type", "preferred", "--topic", topic, "--partition", str(partition))
-
-
-def burden(kafka, partition, records):
-    """Gives who takes over that partition of __consumer_offsets a lot to read: commits, each in a batch of its own."""
-    group = next(f"burden{i}" for i in itertools.count() if partition_of(kafka, f"burden{i}") == partition)
-    config = {"client.id": "__admin_client", "batch.num.messages": 1, "acks": 1, "queue.buffering.max.messages": records, **QUIET}
-    producer = Producer({"bootstrap.servers": kafka.bootstrap, **config})
-    for _ in range(records):
-        producer.produce("__consumer_offsets", key=commit_key(group, "orders", 0), value=commit_value(0), partition=partition)
-        producer.poll(0)
-    assert producer.flush(60) == 0
-
-
-@pytest.mark.once
-@pytest.mark.since(4, 0)
-def test_a_coordinator_that_loads_costs_its_own_groups_and_no_others(own_kafka, name, tmp_path):
-    """A broker becomes the coordinator of some groups and needs seconds to read what is known of them; until then it
-    refuses to tell of them, and to list any. The page never shows a wrong number, and what may be missing for a while
-    is of these groups, whether commits are followed or asked for."""
-    settings = {"offsets.load.buffer.size": "1", "offsets.topic.replication.factor": "3"}
-    kafka = own_kafka(nodes=3, heap="256m", settings=settings)
-    topic, groups = f"{name}orders", [f"{name}{number}" for number in range(8)]
-    kafka.create_topic(topic, 1)
-    produce(kafka, topic, {0: 10})
-    for group in groups:
-        commit(kafka, group, topic, {0: 3})
-    # The first node is the controller. Leadership goes to another while this one is away, and comes back by election.
-    preferred = {number: leader for number, leader in leaders_of_offsets(kafka).items() if leader != kafka.nodes[0].number}
-    burdened, node = next((number, kafka.nodes[leader - 1]) for number, leader in preferred.items())
-    node.kill()
-    wait_until(lambda: leaders_of_offsets(kafka)[burdened] not in (node.number, -1), 30, "that another takes over")
-    burden(kafka, burdened, 60_000)
-    kafka.start()
-
-    file = tmp_path / "tidemark.json"
-    sources = [{"name": offsets, "kafka": kafka.bootstrap, "offsets": offsets} for offsets in ("admin", "topic")]
-    file.write_text(json.dumps({"sources": sources, "poll_interval": "200ms"}))
-    expected = {(source["name"], group): 7 for source in sources for group in groups}
-    untouched = {place for place in expected if partition_of(kafka, place[1]) != burdened}
-
-    def shown(page):
-        lags = page.by("kafka_consumergroup_lag", "cluster", "consumergroup", "topic")
-        return {(source, group): lag for (source, group, where), lag in lags.items() if where == topic}
-
-    def is_over(page):
-        """Not an assertion, which page_when() would take for "not yet"."""
-        found = shown(page)
-        if not untouched <= set(found) or not found.items() <= expected.items():
-            raise ValueError(f"a wrong number, or none of a group that nothing happens to: {found}")
-        errors = page.by("tidemark_poll_errors_total", "cluster", "stage")
-        return found == expected and all(errors[source["name"], "groups"] > 0 for source in sources)
-
-    with Daemon("--config", file, poll_interval=None) as daemon:
-        daemon.page_when(lambda page: shown(page) == expected, timeout=60)
-        election = threading.Thread(target=elect_preferred_leader, args=(kafka, "__consumer_offsets", burdened))
-        election.start()
-        try:
-            daemon.page_when(is_over, timeout=60)
-        finally:
-            election.join()
-
-
-@pytest.mark.once
-def test_one_of_three_brokers_dies_and_hangs_and_comes_back(own_kafka, name):
-    """Each topic has three replicas. While one broker is away, and when it is back, every number is right; groups whose
-    coordinator it was are the only ones that may be missing for a moment. The same when it is only frozen."""
-    kafka = own_kafka(nodes=3, heap="256m", settings={"offsets.topic.replication.factor": "3", "default.replication.factor": "3"})
-    topic, groups = f"{name}orders", [f"{name}{number}" for number in range(8)]
-    kafka.create_topic(topic, 6, replicas=3)
-    produce(kafka, topic, {partition: 10 for partition in range(6)})
-    for group in groups:
-        commit(kafka, group, topic, {partition: 3 for partition in range(6)})
-    assert len({partition_of(kafka, group) for group in groups}) > 2, "groups of several coordinators"
-
-    def shown(page):
-        lags = page.by("kafka_consumergroup_lag", "consumergroup", "topic", "partition")
-        return {(group, partition): lag for (group, where, partition), lag in lags.items() if where == topic}
-
-    def all_lags(lag):
-        return {(group, str(partition)): lag for group in groups for partition in range(6)}
-
-    with Daemon("--kafka", kafka.bootstrap, "--timeout", "2s", poll_interval="500ms") as daemon:
-        wait_following(daemon)
-        daemon.page_when(lambda page: shown(page) == all_lags(7))
-        kafka.nodes[2].kill()
-        survivors = Running(",".join(node.address for node in kafka.nodes[:2]))
-        produce(survivors, topic, {partition: 5 for partition in range(6)})
-        for group in groups:
-            commit(survivors, group, topic, {partition: 9 for partition in range(6)})
-
-        def none_is_wrong(page):
-            right = {7, 12, 6}  # before, when more was written, and when that was committed
-            assert set(shown(page).values()) <= right, shown(page)
-            return shown(page) == all_lags(6) and page.get_int("tidemark_source_up", cluster="default") == 1
-
-        daemon.page_when(none_is_wrong, timeout=60)
-        kafka.start()
-        commit(kafka, groups[0], topic, {0: 15})
-        expected = {**all_lags(6), (groups[0], "0"): 0}
-        daemon.page_when(lambda page: shown(page) == expected, timeout=60)
-        wait_following(daemon)
-        kafka.nodes[2].pause()
-        produce(survivors, topic, {partition: 1 for partition in range(6)})
-        expected = {place: lag + 1 for place, lag in expected.items()}
-
-        def none_is_wrong_now(page):
-            assert all(shown(page).get(place, lag) in (lag, lag - 1) for place, lag in expected.items()), shown(page)
-            return shown(page) == expected and page.get_int("tidemark_source_up", cluster="default") == 1
-
-        daemon.page_when(none_is_wrong_now, timeout=60)
-        kafka.nodes[2].resume()
-        commit(kafka, groups[1], topic, {0: 16})
-        expected[groups[1], "0"] = 0
-        daemon.page_when(lambda page: shown(page) == expected, timeout=60)
