@@ -5,8 +5,28 @@ static int64_t known(int64_t value)
     return value < 0 ? UNKNOWN : value;
 }
 
-/* The record is written when a rebalance is complete; how many members there are now, the description says.
- */
+/* What the coordinator writes of a group's members is written before the group is listed as Stable or Empty,
+ * and the follower has settled after that. While a group rebalances, nothing is written of who is there. */
+bool kafka_group_is_followed(const struct kafka_group *group, const struct kafka_follower *follower)
+{
+    struct kafka_replica_group *followed;
+    if (!kafka_follower_finds(follower, str_of(group->name), &followed))
+        return false;
+    if (followed != NULL && followed->epoch >= 0)
+        return true;
+    bool has_members = followed != NULL && followed->is_classic && followed->classic.count > 0;
+    return group->listed == (has_members ? GROUP_STATE_STABLE : GROUP_STATE_EMPTY);
+}
+
+static void fill_members(struct snap_group *group, enum group_state listed,
+                         const struct kafka_classic_members *members)
+{
+    group->state = listed;
+    group->members = members->count;
+    group->static_members = members->with_instance;
+    group->idle_members = members->idle;
+}
+
 static void complete_classic(struct snap_group *group, const struct kafka_replica_group *followed)
 {
     bool is_empty = group->state == GROUP_STATE_EMPTY && followed->classic.count == 0;
@@ -47,19 +67,26 @@ static void complete_consumer(struct snap_group *group, const struct kafka_repli
         group->idle_members = idle;
 }
 
+static void complete_group(struct snap_group *group, const struct kafka_group *known,
+                           const struct kafka_follower *follower)
+{
+    static const struct kafka_classic_members nobody = {0};
+    struct kafka_replica_group *followed;
+    /* What isn't of this very moment is still better than nothing: it doesn't change often. */
+    (void)kafka_follower_finds(follower, group->name, &followed);
+    bool is_consumer = followed != NULL && followed->epoch >= 0;
+    bool is_classic = followed != NULL && followed->is_classic && !is_consumer;
+    if (is_consumer)
+        complete_consumer(group, followed, known->listed);
+    else if (kafka_group_is_followed(known, follower))
+        fill_members(group, known->listed, is_classic ? &followed->classic : &nobody);
+    if (is_classic)
+        complete_classic(group, followed);
+}
+
 void kafka_complete_groups(struct kafka_poll *poll, const struct kafka_groups *groups,
                            const struct kafka_follower *follower)
 {
-    for (size_t i = 0; i < groups->count; i++) {
-        struct kafka_replica_group *followed;
-        struct snap_group *group = &poll->snapshot->groups[i];
-        /* What isn't of this very moment is still better than nothing: it doesn't change often. */
-        (void)kafka_follower_finds(follower, group->name, &followed);
-        if (followed == NULL)
-            continue;
-        if (followed->epoch >= 0)
-            complete_consumer(group, followed, groups->items[i].listed);
-        else if (followed->is_classic)
-            complete_classic(group, followed);
-    }
+    for (size_t i = 0; i < groups->count; i++)
+        complete_group(&poll->snapshot->groups[i], &groups->items[i], follower);
 }

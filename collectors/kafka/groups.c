@@ -1,5 +1,6 @@
 #include "collectors/kafka/groups.h"
 
+#include "collectors/kafka/followed_groups.h"
 #include "collectors/kafka/layout.h"
 #include "exporter/base/mem.h"
 
@@ -103,8 +104,7 @@ static void merge(struct kafka_poll *poll, struct kafka_groups *groups, const st
             group.name = mem_copy_text(wanted->items[i].name);
         else
             group = groups->items[old++];
-        if (order >= 0)
-            group.listed = wanted->items[i++].listed;
+        group.listed = order >= 0 ? wanted->items[i++].listed : GROUP_STATE_UNKNOWN;
         if (order >= 0 || is_partial)
             keep(poll, &merged, group);
         else
@@ -129,7 +129,8 @@ static bool take_list(struct kafka_poll *poll, struct kafka_groups *groups, rd_k
         return kafka_poll_broken(poll, rd_kafka_event_error(event), "list groups", error);
     size_t failures;
     const rd_kafka_error_t **errors = rd_kafka_ListConsumerGroups_result_errors(result, &failures);
-    if (failures >= poll->snapshot->broker_count && failures > 0)
+    /* An error of librdkafka's own, below 0, says that nobody answered. */
+    if (failures >= poll->snapshot->broker_count && failures > 0 && rd_kafka_error_code(errors[0]) < 0)
         return kafka_poll_broken(poll, rd_kafka_error_code(errors[0]), "list groups", error);
     note_list_errors(poll, errors, failures);
     struct kafka_groups wanted = wanted_groups(poll, result);
@@ -138,7 +139,7 @@ static bool take_list(struct kafka_poll *poll, struct kafka_groups *groups, rd_k
     return true;
 }
 
-static bool list_groups(struct kafka_poll *poll, struct kafka_groups *groups, struct error *error)
+bool kafka_list_groups(struct kafka_poll *poll, struct kafka_groups *groups, struct error *error)
 {
     rd_kafka_t *handle = kafka_client_handle(poll->client);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(handle);
@@ -220,32 +221,41 @@ static void take_descriptions(struct kafka_poll *poll, struct kafka_groups *grou
         take_description(poll, groups, descriptions[i]);
 }
 
-static void describe_groups(struct kafka_poll *poll, struct kafka_groups *groups)
+/* The groups that have to be described, as librdkafka takes them; free the array. */
+static const char **names_to_describe(struct kafka_groups *groups, const struct kafka_follower *follower,
+                                      size_t *count)
 {
-    if (groups->count == 0)
-        return;
+    const char **names = MEM_ARRAY(groups->count, const char *);
+    *count = 0;
+    for (size_t i = 0; i < groups->count; i++) {
+        groups->items[i].is_silent = false;
+        if (!kafka_group_is_followed(&groups->items[i], follower))
+            names[(*count)++] = groups->items[i].name;
+    }
+    return names;
+}
+
+static void describe(struct kafka_poll *poll, struct kafka_groups *groups, const char **names, size_t count)
+{
     rd_kafka_t *handle = kafka_client_handle(poll->client);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(handle);
     rd_kafka_AdminOptions_t *options = kafka_poll_options(poll, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-    const char **names = MEM_ARRAY(groups->count, const char *);
-    for (size_t i = 0; i < groups->count; i++) {
-        names[i] = groups->items[i].name;
-        groups->items[i].is_silent = false;
-    }
-    rd_kafka_DescribeConsumerGroups(handle, names, groups->count, options, queue);
+    rd_kafka_DescribeConsumerGroups(handle, names, count, options, queue);
     rd_kafka_event_t *event = kafka_poll_await(poll, queue);
     take_descriptions(poll, groups, event);
     if (event != NULL)
         rd_kafka_event_destroy(event);
-    free(names);
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_queue_destroy(queue);
 }
 
-bool kafka_read_groups(struct kafka_poll *poll, struct kafka_groups *groups, struct error *error)
+void kafka_describe_groups(struct kafka_poll *poll, struct kafka_groups *groups,
+                           const struct kafka_follower *follower)
 {
-    if (!list_groups(poll, groups, error))
-        return false;
-    describe_groups(poll, groups);
-    return true;
+    size_t count;
+    const char **names = names_to_describe(groups, follower, &count);
+    if (count > 0)
+        describe(poll, groups, names, count);
+    free(names);
+    kafka_complete_groups(poll, groups, follower);
 }

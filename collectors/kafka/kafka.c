@@ -3,7 +3,6 @@
 #include "collectors/kafka/check.h"
 #include "collectors/kafka/commits.h"
 #include "collectors/kafka/configs.h"
-#include "collectors/kafka/followed_groups.h"
 #include "collectors/kafka/offsets.h"
 #include "collectors/kafka/records.h"
 #include "exporter/base/clock.h"
@@ -87,8 +86,8 @@ static bool is_done(struct kafka_poll *poll, enum poll_stage stage, bool done)
     return done;
 }
 
-/* What the follower knows is brought up to date, and to the snapshot's groups. The first poll doesn't wait
- * for what only further ones need. */
+/* What the follower knows is brought up to date. The first poll doesn't wait for what only further ones need.
+ */
 static void follow(struct collector *collector, struct kafka_poll *poll)
 {
     if (collector->follower == NULL || collector->polls == 1)
@@ -97,7 +96,26 @@ static void follow(struct collector *collector, struct kafka_poll *poll)
     poll->snapshot->offsets_repaired = kafka_audit_repair(&collector->audit, collector->follower);
     struct kafka_replica *replica = kafka_follower_replica(collector->follower);
     poll->snapshot->unknown_records = replica != NULL ? kafka_replica_take_unknown(replica) : 0;
-    kafka_complete_groups(poll, &collector->groups, collector->follower);
+}
+
+/* The groups and their commits; `*begun` is when that began, and becomes when it ended. */
+static bool read_groups(struct collector *collector, struct kafka_poll *poll, int64_t *begun,
+                        struct error *error)
+{
+    bool done = is_done(poll, STAGE_GROUPS, kafka_list_groups(poll, &collector->groups, error));
+    end_stage(poll, STAGE_GROUPS, begun);
+    if (!done)
+        return false;
+    int64_t first_commit = *begun;
+    follow(collector, poll);
+    end_stage(poll, STAGE_COMMITS, begun);
+    kafka_describe_groups(poll, &collector->groups, collector->follower);
+    end_stage(poll, STAGE_GROUPS, begun);
+    kafka_read_commits(poll, &collector->layout, &collector->groups, collector->follower, &collector->audit,
+                       collector->polls);
+    end_stage(poll, STAGE_COMMITS, begun);
+    poll->first_commit_us = first_commit;
+    return true;
 }
 
 static bool read_offsets(struct collector *collector, struct kafka_poll *poll, struct kafka_lister *lister,
@@ -106,20 +124,11 @@ static bool read_offsets(struct collector *collector, struct kafka_poll *poll, s
     int64_t begun = clock_monotonic_us();
     bool done = is_done(poll, STAGE_START_OFFSETS, kafka_list_starts(lister, error));
     end_stage(poll, STAGE_START_OFFSETS, &begun);
-    if (!done)
+    if (!done || !read_groups(collector, poll, &begun, error))
         return false;
-    done = is_done(poll, STAGE_GROUPS, kafka_read_groups(poll, &collector->groups, error));
-    end_stage(poll, STAGE_GROUPS, &begun);
-    if (!done)
-        return false;
-    int64_t first_commit = begun;
-    follow(collector, poll);
-    kafka_read_commits(poll, &collector->layout, &collector->groups, collector->follower, &collector->audit,
-                       collector->polls);
-    end_stage(poll, STAGE_COMMITS, &begun);
     done = is_done(poll, STAGE_END_OFFSETS, kafka_list_ends(lister, error));
     end_stage(poll, STAGE_END_OFFSETS, &begun);
-    poll->snapshot->skew_ms = (begun - first_commit + 999) / 1000;
+    poll->snapshot->skew_ms = (begun - poll->first_commit_us + 999) / 1000;
     if (!done)
         return false;
     kafka_list_stable_ends(lister);

@@ -43,7 +43,8 @@ struct kafka_poll {
     struct poll_report *report;
     struct kafka_failures *failures; /* NULL: nobody wants them */
     struct kafka_offsets_topic offsets_topic;
-    bool stale; /* something failed in a way that a new client may mend */
+    int64_t first_commit_us; /* monotonic; when commits began to be read */
+    bool stale;              /* something failed in a way that a new client may mend */
 };
 
 /* Notes that an item failed which costs only itself: `kind` ("topic", "group") and name say which. */
