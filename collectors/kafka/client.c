@@ -48,15 +48,16 @@ static const char *const own_properties[][2] = {
     {NULL, NULL},
 };
 
-/* For a client that wants a record or two of each of many partitions: little at a time of each, and no
- * waiting for more. Not queued.min.messages: the queue is shared, and while one broker's records fill it
- * librdkafka puts off asking the others for a second. */
+/* For a client that wants a record or two of each of many partitions: little at a time of each, and hardly
+ * any waiting for more, since what is wanted next isn't asked for as long as a request waits. Not
+ * queued.min.messages: the queue is shared, and while one broker's records fill it librdkafka puts off asking
+ * the others for a second. */
 static const char *const reader_properties[][2] = {
     {"enable.partition.eof", "true"},
     {"auto.offset.reset", "error"},
     {"fetch.message.max.bytes", "16384"},
     {"fetch.min.bytes", "1"},
-    {"fetch.wait.max.ms", "50"},
+    {"fetch.wait.max.ms", "5"},
     {"fetch.error.backoff.ms", "50"},
     {"check.crcs", "false"},
     {NULL, NULL},

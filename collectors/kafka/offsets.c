@@ -7,7 +7,7 @@
 
 enum {
     /* librdkafka 2.0.2 searches its answers linearly, so a request's cost grows with its square. */
-    REQUEST_PARTITIONS = 256,
+    REQUEST_PARTITIONS = 128,
     REQUESTS_TO_ISOLATE = 200, /* how many requests a stage spends on finding the partitions that fail */
     DEADLINE_TIMEOUTS = 3,     /* of a stage */
     /* Special timestamps of ListOffsets (KIP-79). */
