@@ -11,6 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # The grades, worst first; a grade's place in this list is its rank.
 GRADES = ["critical", "warning", "info"]
 
+_RECORDED = re.compile(r"^ *- record: (\S+)$", re.M)
 _CONDITION = re.compile(r'CONDITION\([A-Z_]+, "([a-z_]+)", GRADE_([A-Z]+)\)')
 
 # Above every Unix time in seconds: a rank times this, plus a time, sorts by rank and then by time.
@@ -19,7 +20,8 @@ _BEYOND_TIME = "1e10"
 
 class Catalogue:
     """Builds PromQL. Whoever runs two Tidemarks, or replaces one, has each series twice: so all is read through
-    `max by` the catalogue's labels, which leaves one, without Prometheus' own labels job and instance."""
+    `max by` the catalogue's labels, which leaves one, without Prometheus' own labels job and instance; recording rules do
+    the same."""
 
     def __init__(self, program):
         shown = subprocess.run([program, "metrics", "--json"], stdout=subprocess.PIPE, check=True)
@@ -28,6 +30,7 @@ class Catalogue:
         # {grade: its conditions, gravest first}
         self.conditions = {grade: [name for name, of in declared if of.lower() == grade] for grade in GRADES}
 
+        self.recorded_names = _RECORDED.findall((ROOT / "alerts/rules/tidemark.recording.yml").read_text())
         self._moment = ""
 
     @property
@@ -47,6 +50,28 @@ class Catalogue:
     def value(self, metric, *matchers):
         """The metric's value, with the catalogue's labels."""
         return self._one(metric, self._selector(metric, matchers))
+
+    def recorded(self, name, *matchers):
+        """What a recording rule keeps, which would have to be summed up of very many series whenever somebody looks."""
+        assert name in self.recorded_names, name
+        level = name.split(":")[0]
+        return f"max by ({level.replace('_', ', ')}) ({self._selector(name, matchers)})"
+
+    def group_lag(self, *matchers):
+        """Each group's unread messages."""
+        return self.recorded("cluster_consumergroup:kafka_consumergroup_lag:sum", *matchers)
+
+    def group_lag_seconds(self, *matchers):
+        """The age of each group's oldest unread message."""
+        return self.recorded("cluster_consumergroup:kafka_consumergroup_lag_seconds:max", *matchers)
+
+    def written(self, *matchers):
+        """Messages a second on each topic, over five minutes."""
+        return self.recorded("cluster_topic:kafka_topic_partition_current_offset:deriv5m", *matchers)
+
+    def read(self, *matchers):
+        """Messages a second by each group on each topic, over five minutes; negative while offsets are moved back."""
+        return self.recorded("cluster_consumergroup_topic:kafka_consumergroup_current_offset:deriv5m", *matchers)
 
     def rate(self, counter, *matchers):
         """What a counter grows by in a second."""
@@ -115,8 +140,7 @@ class Catalogue:
 
     def lag_to_objective(self, *matchers):
         """Each group's time lag as a share of its objective: above 1 it is missed."""
-        lag = f"max by (cluster, consumergroup) ({self.value('kafka_consumergroup_lag_seconds_max', *matchers)})"
-        return f"{lag} / {self.value('kafka_consumergroup_objective_seconds', *matchers)}"
+        return f"{self.group_lag_seconds(*matchers)} / {self.value('kafka_consumergroup_objective_seconds', *matchers)}"
 
     def late(self, *matchers):
         """The same without the groups that replay: they are behind because somebody sent them back."""

@@ -6,6 +6,9 @@ OVERVIEW, GROUP, RETENTION = "tidemark-overview", "tidemark-group", "tidemark-re
 REBALANCES, TOPICS, ITSELF = "tidemark-rebalances", "tidemark-topics", "tidemark-itself"
 RUNBOOK = "tidemark-runbook-"  # and the name of its file
 
+# Where a recording rule's series is shown.
+NOT_RECORDED = "Not known: see Tidemark itself, and whether Prometheus has loaded alerts/rules"
+
 # Matchers for variables of which several can be chosen, and of which one is.
 CLUSTERS = 'cluster=~"$cluster"'
 GROUPS = 'consumergroup=~"$group"'

@@ -1,6 +1,6 @@
 """All about one group."""
 
-from common import CLUSTER, GROUP, THE_GROUP, TOPICS_CHOSEN, cluster_variable, group_variable, read_topic_variable
+from common import CLUSTER, GROUP, NOT_RECORDED, THE_GROUP, TOPICS_CHOSEN, cluster_variable, group_variable, read_topic_variable
 from common import row_to_runbook, runbook
 from grafana import FEW_WANTED, GRADES, NONE_WANTED, OBJECTIVE, RETENTION_LEFT, SEVERITIES, WITHIN_OBJECTIVE
 from grafana import Column, Label, Row, dashboard, graph, heat, stat, table
@@ -22,7 +22,7 @@ def numbers(q):
         stat("Grade", "The worst of the conditions below. Follow the runbook of the gravest of them first; the others are often "
              "its consequences.", q.grade(*WHOLE), "short", NO_GROUP, texts=GRADES),
         stat("Time lag / objective", "The age of the oldest unread message as a share of the group's objective. Above 100 % what the "
-             "group does comes too late.", q.lag_to_objective(*WHOLE), "percentunit", NO_GROUP, steps=OBJECTIVE, decimals=0),
+             "group does comes too late.", q.lag_to_objective(*WHOLE), "percentunit", NOT_RECORDED, steps=OBJECTIVE, decimals=0),
         stat("Time lag", "How old the oldest message is that the group has not read: what it handles now was written so long ago.",
              f"max({q.value('kafka_consumergroup_lag_seconds_max', *WHERE)})", "s", NO_GROUP),
         stat("Lag", "Messages that the group has still to read.",
@@ -83,13 +83,13 @@ def lag(q):
 
 
 def pace(q):
-    reading = f"sum({q.slope('kafka_consumergroup_current_offset_sum', *WHERE)})"
+    reading = f"sum({q.read(*WHERE)})"
     committed = f"group by (cluster, topic) ({q.value('kafka_consumergroup_current_offset_sum', *WHERE)})"
-    end = f"sum by (cluster, topic) ({q.slope('kafka_topic_partition_current_offset', CLUSTER, TOPICS_CHOSEN)})"
     return [
-        graph("Written and read", "Messages a second on the topics that the group reads. While it reads less than is written it will "
+        graph("Written and read", "Messages a second on the topics that the group reads, over five minutes. While it reads less than is written it will "
               "never catch up. Below zero: its offsets were moved back, to replay.",
-              [(f"sum({end} and {committed})", "written"), (reading, "read")], "mps", NO_GROUP, low=None,
+              [(f"sum({q.written(CLUSTER, TOPICS_CHOSEN)} and {committed})", "written"), (reading, "read")], "mps", NOT_RECORDED,
+              low=None,
               colors={"written": "blue", "read": "green"}),
         graph("Time left", "Until an unread message may be deleted, until deletion overtakes the reader at this pace, and until the "
               "group has caught up. It must catch up before the headroom is used.",

@@ -1,6 +1,6 @@
 """What is wrong now, worst first."""
 
-from common import CLUSTERS, GROUPS, ITSELF, OVERVIEW, RETENTION, cluster_variable, group_variable
+from common import CLUSTERS, GROUPS, ITSELF, NOT_RECORDED, OVERVIEW, RETENTION, cluster_variable, group_variable
 from common import row_to_group, row_to_runbook, runbook, series_to_group
 from grafana import FEW_WANTED, GRADES, NONE_WANTED, NEUTRAL, OBJECTIVE, SEVERITIES, WITHIN_OBJECTIVE
 from grafana import Column, Label, Row, dashboard, graph, link, stat, table, to_dashboard
@@ -20,7 +20,7 @@ def numbers(q):
              q.groups_with("warning", *WHERE), "short", "No group is known: see Tidemark itself", steps=FEW_WANTED),
         stat("Groups over their objective", "Groups whose oldest unread message is older than the group's objective, but for those that "
              "replay. Find out whether they still read, and add members up to the number of partitions if they do.",
-             f"sum({over})", "short", "No time lag is known", steps=FEW_WANTED,
+             f"sum({over})", "short", NOT_RECORDED, steps=FEW_WANTED,
              links=[runbook("time_lag_budget")]),
         stat("Messages lost", "Messages that were deleted before a group read them, in the time that is shown. Open the ledger "
              "to see whose, and restore them from their source.",
@@ -61,15 +61,12 @@ def worst_groups(q):
     def of(query):
         return f"({query}) and on (cluster, consumergroup) {worst}"
 
-    def summed(operator, metric):
-        return of(f"{operator} by (cluster, consumergroup) ({q.value(metric, *WHERE)})")
-
     columns = [
         Column(worst, "Time lag / objective", "percentunit", steps=OBJECTIVE, decimals=0),
-        Column(summed("max", "kafka_consumergroup_lag_seconds_max"), "Time lag", "s"),
+        Column(of(q.group_lag_seconds(*WHERE)), "Time lag", "s"),
         Column(of(q.value("kafka_consumergroup_objective_seconds", *WHERE)), "Objective", "s"),
         Column(of(q.within_objective(*WHERE)), "Within objective", "percentunit", steps=WITHIN_OBJECTIVE, decimals=2),
-        Column(summed("sum", "kafka_consumergroup_lag_sum"), "Lag", "short"),
+        Column(of(q.group_lag(*WHERE)), "Lag", "short"),
         Column(of(q.value("kafka_consumergroup_members", *WHERE)), "Members", "short"),
         Column(of(q.grade(*WHERE)), "Grade", "short", texts=GRADES),
     ]
@@ -78,13 +75,10 @@ def worst_groups(q):
         "By time lag as a share of the group's own objective, so that a slow report doesn't hide a payment that is late; without those "
         "that replay. Above 100 % click the group and see whether it reads at all.",
         [Label("cluster", "Cluster"), Label("consumergroup", "Group", row_to_group())], columns,
-        "No time lag is known: see Tidemark itself", sort="Time lag / objective", height=10)
+        NOT_RECORDED, sort="Time lag / objective", height=10)
 
 
 def history(q):
-    def lag(q):
-        return f"sum by (cluster, consumergroup) ({q.value('kafka_consumergroup_lag_sum', *WHERE)})"
-
     def objective(q):
         return q.within_objective(*WHERE, window="1h")
 
@@ -95,11 +89,11 @@ def history(q):
               [(by_condition, "{{condition}}")], "short", "No condition was true", stacked=True),
         graph("Time lag / objective of the ten worst", "Those that are worst at the end of the time that is shown, without replays. Above the line "
               "the objective is missed: click a group to see since when it reads less than is written.",
-              [(q.top(10, lambda q: f"({q.late(*WHERE)})"), BY_GROUP)], "percentunit", "No time lag is known",
+              [(q.top(10, lambda q: f"({q.late(*WHERE)})"), BY_GROUP)], "percentunit", NOT_RECORDED,
               steps=OBJECTIVE, powers=True, links=series_to_group()),
         graph("Unread messages of the ten largest lags", "Messages say how much work is left, not how late it is. A line that "
               "rises steadily needs more members or a faster consumer; a saw-tooth is a consumer that works in batches.",
-              [(q.top(10, lag), BY_GROUP)], "short", "No lag is known", links=series_to_group()),
+              [(q.top(10, lambda q: q.group_lag(*WHERE)), BY_GROUP)], "short", NOT_RECORDED, links=series_to_group()),
         graph("Within objective, the ten worst", "The share of the hour before in which a group's time lag was within its "
               "objective. When it sinks below what you promised, stop changing things and mend the group.",
               [(q.top(10, objective, "bottomk"), BY_GROUP)], "percentunit", "No time lag is known",

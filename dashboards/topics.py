@@ -1,6 +1,6 @@
 """Whether topics are cut well: skew, keys, parallelism, and the state of their replicas."""
 
-from common import CLUSTERS, GROUPS, TOPICS, TOPICS_CHOSEN, cluster_variable, group_variable, row_to_group, row_to_topic
+from common import CLUSTERS, GROUPS, NOT_RECORDED, TOPICS, TOPICS_CHOSEN, cluster_variable, group_variable, row_to_group, row_to_topic
 from common import series_to_group, topic_variable
 from grafana import FEW_WANTED, NONE_WANTED, Column, Label, Row, dashboard, graph, heat, stat, table
 
@@ -12,10 +12,6 @@ SKEW = [("green", None), ("yellow", 2), ("red", 4)]
 UNKEYED = [("green", None), ("yellow", 0.01), ("orange", 0.5)]
 NO_TOPIC = "No topic is known: see Tidemark itself"
 NO_REPLICAS = "Not known: a log store has no replicas"
-
-
-def written(q):
-    return f"sum by (cluster, topic) ({q.slope('kafka_topic_partition_current_offset', *WHERE)})"
 
 
 def write_skew(q):
@@ -57,7 +53,7 @@ def topics(q):
         f"sum by (cluster, topic) ({q.value(metric, *WHERE)})"
         for metric in ("kafka_topic_partition_current_offset", "kafka_topic_partition_oldest_offset")
     )
-    busiest = f"topk(50, {written(q)})"
+    busiest = f"topk(50, {q.written(*WHERE)})"
 
     def of(query):
         return f"{query} and {busiest}"
@@ -76,7 +72,7 @@ def topics(q):
     ]
     return table("The fifty topics that are written to most", "A topic whose fullest partition has several times the mean has a hot key: "
                  "split it. Retention must cover the longest time that a reader may be down.",
-                 [Label("cluster", "Cluster"), Label("topic", "Topic", row_to_topic())], columns, NO_TOPIC, sort="Written")
+                 [Label("cluster", "Cluster"), Label("topic", "Topic", row_to_topic())], columns, NOT_RECORDED, sort="Written")
 
 
 def skew(q):
@@ -111,8 +107,8 @@ def keys(q):
         graph("Messages without a key, the ten topics with most", "Sampled. Without a key messages are spread over partitions, and keep no "
               "order: a delete may be handled before its update. Use the entity's id as the key.",
               [(q.top(10, unkeyed), BY_TOPIC)], "percentunit", "Keys are not known: Tidemark needs Read on the topics"),
-        graph("Messages written, the ten busiest topics", "Messages a second. A step up is a new producer or a retry loop; its readers need "
-              "the room.", [(q.top(10, written), BY_TOPIC)], "mps", NO_TOPIC),
+        graph("Messages written, the ten busiest topics", "Messages a second, over five minutes. A step up is a new producer or a retry loop; "
+              "its readers need the room.", [(q.top(10, lambda q: q.written(*WHERE)), BY_TOPIC)], "mps", NOT_RECORDED),
     ]
 
 

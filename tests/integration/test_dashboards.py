@@ -161,10 +161,44 @@ def test_each_rule_of_the_linter_sees_what_is_wrong(lint, units, rule):
 # --- one source of truth -----------------------------------------------------------------------------------
 
 
+def rules(folder="*"):
+    """[(where, expression, its name where it records one, its labels)] of all rules that are shipped."""
+    for path in sorted((ROOT / "alerts").glob(f"{folder}/*.y*ml")):
+        for group in yaml.safe_load(path.read_text()).get("groups", ()):
+            for rule in group["rules"]:
+                name = rule.get("record", rule.get("alert"))
+                yield f"{path.name}: {name}", rule["expr"], rule.get("record"), set(rule.get("labels", ()))
+
+
+@pytest.fixture(scope="module")
+def recorded(promql, catalogue):
+    """{name: labels} of the series that all rules record."""
+    found = {}
+    for _, expression, record, given in rules():
+        if record:
+            found.setdefault(record, set()).update(given | promql.possible_labels(expression, catalogue))
+    return found
+
+
 @every_dashboard
-def test_every_expression_names_only_what_is_in_the_catalogue(lint, promql, catalogue, dashboard):
+def test_every_expression_names_only_what_is_in_the_catalogue_or_recorded(lint, promql, catalogue, recorded, dashboard):
+    """Recorded by the rules that go with the dashboards."""
+    ours = {name: recorded[name] for _, _, name, _ in rules("rules") if name}
     for query in grafana_dashboard.queries(dashboard):
-        assert promql.complaints(lint.parsable(dashboard, query.expression), catalogue) == [], query
+        assert promql.complaints(lint.parsable(dashboard, query.expression), {**catalogue, **ours}) == [], query
+
+
+def test_what_is_recorded_is_asked_for(lint, promql):
+    """By a dashboard or by an alert; rules for those who move in are for dashboards that they have."""
+    asked = {
+        selector.name
+        for dashboard in DASHBOARDS.values() for query in grafana_dashboard.queries(dashboard)
+        for selector in promql.selectors(lint.parsable(dashboard, query.expression))
+    }
+    asked |= {selector.name for _, expression, _, _ in rules("rules") for selector in promql.selectors(expression)}
+    names = {name for _, _, name, _ in rules("rules") if name}
+    assert len(names) >= 8
+    assert names <= asked
 
 
 @pytest.mark.parametrize(
@@ -183,33 +217,19 @@ def test_what_is_not_in_the_catalogue_is_seen(promql, catalogue, expression, com
     assert len(complaints) == 1 and complaints[0].startswith(complaint)
 
 
-def rules():
-    """[(where, expression, its name where it records one, its labels)] of all rules that are shipped."""
-    for path in sorted((ROOT / "alerts").glob("*/*.y*ml")):
-        for group in yaml.safe_load(path.read_text()).get("groups", ()):
-            for rule in group["rules"]:
-                name = rule.get("record", rule.get("alert"))
-                yield f"{path.name}: {name}", rule["expr"], rule.get("record"), set(rule.get("labels", ()))
-
-
-def test_every_rule_names_only_what_is_in_the_catalogue_or_recorded(promql, catalogue):
+def test_every_rule_names_only_what_is_in_the_catalogue_or_recorded(promql, catalogue, recorded):
     """A recorded series has the labels that its expression keeps, or those that the rule gives it: at most all of them."""
-    recorded = {}
-    for where, expression, record, given in rules():
-        if record:
-            recorded.setdefault(record, set()).update(given | promql.possible_labels(expression, catalogue))
     assert len(list(rules())) > 20
     found = {where: promql.complaints(expression, {**catalogue, **recorded}) for where, expression, _, _ in rules()}
     assert {where: complaints for where, complaints in found.items() if complaints} == {}
 
 
-def test_runbooks_speak_of_metrics_that_are_there(catalogue):
-    recorded = {record for _, _, record, _ in rules()}
+def test_runbooks_speak_of_metrics_that_are_there(catalogue, recorded):
     told = set()
     for path in (ROOT / "alerts/runbooks").glob("*.md"):
         told |= set(re.findall(r"\b(?:cluster_\w+:)?(?:kafka|tidemark)_[a-z_]+(?::\w+)?", path.read_text()))
     assert len(told) > 20
-    assert told - set(catalogue) - recorded == set()
+    assert told - set(catalogue) - set(recorded) == set()
 
 
 def test_what_alerts_link_to_is_there():
