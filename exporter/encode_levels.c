@@ -1,6 +1,6 @@
 #include "exporter/encode_page.h"
 
-enum { LONGEST_NUMBER = 32, RUN = 32 };
+enum { LONGEST_NUMBER = 32, RUN = 64 };
 
 /* --- lines --------------------------------------------------------------------------------------------- */
 

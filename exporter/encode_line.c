@@ -137,14 +137,16 @@ static char *put_long(char *at, uint64_t number)
 /* Spelt out as far as most offsets go. */
 static inline char *put_digits(char *at, uint64_t number)
 {
-    if (number < 1000)
-        return put_short(at, number);
-    if (number < 1000000)
-        return put_three(put_short(at, number / 1000), number % 1000);
     if (number >= 1000000000)
         return put_long(at, number);
-    at = put_three(put_short(at, number / 1000000), number / 1000 % 1000);
-    return put_three(at, number % 1000);
+    uint32_t rest = (uint32_t)number; /* which divides with less work */
+    if (rest < 1000)
+        return put_short(at, rest);
+    if (rest < 1000000)
+        return put_three(put_short(at, rest / 1000), rest % 1000);
+    uint32_t thousands = rest / 1000;
+    at = put_three(put_short(at, thousands / 1000), thousands % 1000);
+    return put_three(at, rest % 1000);
 }
 
 /* "." and as many of the three digits as it needs; nothing for 0. */
@@ -234,8 +236,8 @@ static char *put_run(struct line_writer *writer, char *at, const uint32_t *numbe
             continue;
         memcpy(at, prefix, length);
         at = put_digits(at + length, numbers[i]);
-        *at++ = '"';
-        *at++ = '}';
+        memcpy(at, "\"} ", 4);
+        at += 2;
         at = end_line(at, value, unit);
         known++;
     }

@@ -24,11 +24,6 @@ void buf_reset(struct buf *buf)
     buf->failed = false;
 }
 
-bool buf_ok(const struct buf *buf)
-{
-    return !buf->failed;
-}
-
 /* Doubling keeps the copies linear in the final length. */
 static bool grow(struct buf *buf, size_t needed)
 {
@@ -45,7 +40,7 @@ static bool grow(struct buf *buf, size_t needed)
     return true;
 }
 
-char *buf_room(struct buf *buf, size_t count)
+char *buf_make_room(struct buf *buf, size_t count)
 {
     if (buf->failed)
         return NULL;
@@ -59,21 +54,6 @@ char *buf_room(struct buf *buf, size_t count)
         return NULL;
     }
     return buf->bytes + buf->length;
-}
-
-void buf_claim(struct buf *buf, size_t count)
-{
-    assert(count <= buf->capacity - buf->length);
-    buf->length += count;
-}
-
-void buf_add(struct buf *buf, const void *bytes, size_t count)
-{
-    char *room = count == 0 ? NULL : buf_room(buf, count);
-    if (room == NULL)
-        return;
-    memcpy(room, bytes, count);
-    buf_claim(buf, count);
 }
 
 void buf_add_str(struct buf *buf, struct str text)

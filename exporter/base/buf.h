@@ -3,9 +3,11 @@
 
 #include "exporter/base/str.h"
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /*
  * A growing run of bytes. The first failure (no memory, over the limit) is latched: everything after it is
@@ -29,14 +31,38 @@ void buf_free(struct buf *buf);
 void buf_reset(struct buf *buf);
 
 /* False once anything could not be added. */
-bool buf_ok(const struct buf *buf);
+static inline bool buf_ok(const struct buf *buf)
+{
+    return !buf->failed;
+}
+
+/* buf_room() where there isn't any yet. */
+char *buf_make_room(struct buf *buf, size_t count);
 
 /* Room for `count` further bytes, to be filled at the returned place and then claimed with buf_claim();
- * NULL when the buffer has failed. The place is valid until the next call. */
-char *buf_room(struct buf *buf, size_t count);
-void buf_claim(struct buf *buf, size_t count);
+ * NULL when the buffer has failed. The place is valid until the next call. Inline, as is what is called for
+ * each piece of a line. */
+static inline char *buf_room(struct buf *buf, size_t count)
+{
+    bool there = !buf->failed && buf->bytes != NULL && count <= buf->capacity - buf->length;
+    return there ? buf->bytes + buf->length : buf_make_room(buf, count);
+}
 
-void buf_add(struct buf *buf, const void *bytes, size_t count);
+static inline void buf_claim(struct buf *buf, size_t count)
+{
+    assert(count <= buf->capacity - buf->length);
+    buf->length += count;
+}
+
+static inline void buf_add(struct buf *buf, const void *bytes, size_t count)
+{
+    char *room = count == 0 ? NULL : buf_room(buf, count);
+    if (room == NULL)
+        return;
+    memcpy(room, bytes, count);
+    buf_claim(buf, count);
+}
+
 void buf_add_str(struct buf *buf, struct str text);
 void buf_add_text(struct buf *buf, const char *text);
 void buf_add_char(struct buf *buf, char c);
