@@ -207,13 +207,14 @@ static bool take_back(struct page *page, const struct cursor *before, int64_t sa
     return true;
 }
 
-bool page_render(struct page *page, struct buf *out, size_t wanted)
+/* Renders up to the metric `end`, as far as the piece takes. True when something was taken back. */
+static bool render_until(struct page *page, enum metric end, struct buf *out, size_t wanted)
 {
     page->writer.out = out;
     page->wanted = wanted;
     page->start = out->length;
     bool full = false;
-    while (page->at.metric < METRICS && out->length < wanted && buf_ok(out) && !full) {
+    while (page->at.metric < end && out->length < wanted && buf_ok(out) && !full) {
         struct cursor before = page->at;
         int64_t samples = page->writer.samples;
         size_t length = out->length;
@@ -221,6 +222,12 @@ bool page_render(struct page *page, struct buf *out, size_t wanted)
         full = take_back(page, &before, samples, length);
     }
     out->failed |= page->writer.prefix.failed;
+    return full;
+}
+
+bool page_render(struct page *page, struct buf *out, size_t wanted)
+{
+    bool full = render_until(page, METRICS, out, wanted);
     if (page->at.metric == METRICS && page->format == PAGE_OPENMETRICS && buf_ok(out)) {
         size_t length = out->length;
         buf_add_text(out, "# EOF\n");
@@ -228,6 +235,42 @@ bool page_render(struct page *page, struct buf *out, size_t wanted)
     }
     page->bytes += out->length - page->start;
     return full || (page->at.metric < METRICS && buf_ok(out));
+}
+
+/* --- its length ---------------------------------------------------------------------------------------- */
+
+enum { SCRATCH = 64 * 1024, SCRATCH_LIMIT = 64 * 1024 * 1024 };
+
+/* Goes back to where nothing is rendered. */
+static void rewind_page(struct page *page)
+{
+    page->at = (struct cursor){0};
+    page->group = NO_INDEX;
+    page->writer.samples = 0;
+    page->bytes = 0;
+}
+
+size_t page_length(struct page *page, struct page_extent *of_view)
+{
+    struct buf scratch = buf_make(SCRATCH_LIMIT);
+    page->at.metric = of_view->bytes > 0 ? METRIC_FIRST_OF_PROCESS : 0;
+    page->bytes = of_view->bytes;
+    page->writer.samples = of_view->series;
+    while (page->at.metric < METRIC_FIRST_OF_PROCESS && buf_ok(&scratch)) {
+        buf_reset(&scratch);
+        render_until(page, METRIC_FIRST_OF_PROCESS, &scratch, SCRATCH);
+        page->bytes += scratch.length - page->start;
+    }
+    if (buf_ok(&scratch))
+        *of_view = (struct page_extent){page->bytes, page->writer.samples};
+    for (bool more = buf_ok(&scratch); more;) {
+        buf_reset(&scratch);
+        more = page_render(page, &scratch, SCRATCH);
+    }
+    size_t length = buf_ok(&scratch) ? page->bytes : 0;
+    buf_free(&scratch);
+    rewind_page(page);
+    return length;
 }
 
 void page_free(struct page **page)

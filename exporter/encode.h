@@ -32,6 +32,17 @@ struct page_filter {
 struct page *page_new(struct view *view, const struct page_facts *facts, enum page_format format,
                       const struct page_filter *filter);
 
+/* How much of a page comes of its view alone; the rest, a few lines, is of the process. */
+struct page_extent {
+    size_t bytes;
+    int64_t series;
+};
+
+/* The length of the whole page, before any of it is rendered. To find it takes as long as rendering it; but
+ * for the rest if `of_view` is that of a page of the same view and format, without a filter. Else it has to
+ * be all 0, and is set. 0: there is no memory to find it. */
+size_t page_length(struct page *page, struct page_extent *of_view);
+
 /* How many series the policy's limit has left out. */
 int64_t page_dropped(const struct page *page);
 

@@ -93,21 +93,50 @@ struct three {
     uint8_t decimals; /* length of "." and the digits up to the last that isn't 0; 0 where all are 0 */
 };
 
+/* How a line goes on after the number of a partition: its digits, and what stands before the value. */
+struct ending {
+    char text[7];
+    uint8_t length;
+};
+
 #define THREE(h, t, o)                                                                                       \
     {                                                                                                        \
         {'0' + (h), '0' + (t), '0' + (o)}, (o) > 0 ? 4 : (t) > 0 ? 3 : (h) > 0 ? 2 : 0                       \
     }
-#define TEN(h, t)                                                                                            \
-    THREE(h, t, 0), THREE(h, t, 1), THREE(h, t, 2), THREE(h, t, 3), THREE(h, t, 4), THREE(h, t, 5),          \
-        THREE(h, t, 6), THREE(h, t, 7), THREE(h, t, 8), THREE(h, t, 9)
-#define HUNDRED(h)                                                                                           \
-    TEN(h, 0), TEN(h, 1), TEN(h, 2), TEN(h, 3), TEN(h, 4), TEN(h, 5), TEN(h, 6), TEN(h, 7), TEN(h, 8),       \
-        TEN(h, 9)
-static const struct three threes[] = {HUNDRED(0), HUNDRED(1), HUNDRED(2), HUNDRED(3), HUNDRED(4),
-                                      HUNDRED(5), HUNDRED(6), HUNDRED(7), HUNDRED(8), HUNDRED(9)};
+#define ENDING_1(h, t, o)                                                                                    \
+    {                                                                                                        \
+        {'0' + (o), '"', '}', ' '}, 4                                                                        \
+    }
+#define ENDING_2(h, t, o)                                                                                    \
+    {                                                                                                        \
+        {'0' + (t), '0' + (o), '"', '}', ' '}, 5                                                             \
+    }
+#define ENDING_3(h, t, o)                                                                                    \
+    {                                                                                                        \
+        {'0' + (h), '0' + (t), '0' + (o), '"', '}', ' '}, 6                                                  \
+    }
+#define TEN(ENTRY, h, t)                                                                                     \
+    ENTRY(h, t, 0), ENTRY(h, t, 1), ENTRY(h, t, 2), ENTRY(h, t, 3), ENTRY(h, t, 4), ENTRY(h, t, 5),          \
+        ENTRY(h, t, 6), ENTRY(h, t, 7), ENTRY(h, t, 8), ENTRY(h, t, 9)
+#define HUNDRED(ENTRY, h)                                                                                    \
+    TEN(ENTRY, h, 0), TEN(ENTRY, h, 1), TEN(ENTRY, h, 2), TEN(ENTRY, h, 3), TEN(ENTRY, h, 4),                \
+        TEN(ENTRY, h, 5), TEN(ENTRY, h, 6), TEN(ENTRY, h, 7), TEN(ENTRY, h, 8), TEN(ENTRY, h, 9)
+#define NINE_TENS(ENTRY)                                                                                     \
+    TEN(ENTRY, 0, 1), TEN(ENTRY, 0, 2), TEN(ENTRY, 0, 3), TEN(ENTRY, 0, 4), TEN(ENTRY, 0, 5),                \
+        TEN(ENTRY, 0, 6), TEN(ENTRY, 0, 7), TEN(ENTRY, 0, 8), TEN(ENTRY, 0, 9)
+#define NINE_HUNDREDS(ENTRY)                                                                                 \
+    HUNDRED(ENTRY, 1), HUNDRED(ENTRY, 2), HUNDRED(ENTRY, 3), HUNDRED(ENTRY, 4), HUNDRED(ENTRY, 5),           \
+        HUNDRED(ENTRY, 6), HUNDRED(ENTRY, 7), HUNDRED(ENTRY, 8), HUNDRED(ENTRY, 9)
+static const struct three threes[] = {HUNDRED(THREE, 0), NINE_HUNDREDS(THREE)};
+static const struct ending endings[] = {TEN(ENDING_1, 0, 0), NINE_TENS(ENDING_2), NINE_HUNDREDS(ENDING_3)};
 #undef THREE
+#undef ENDING_1
+#undef ENDING_2
+#undef ENDING_3
 #undef TEN
 #undef HUNDRED
+#undef NINE_TENS
+#undef NINE_HUNDREDS
 
 /* What follows writes, and claims, what a number needs, and may spoil a byte or two after it; `at` has room.
  * All return the end. */
@@ -183,9 +212,21 @@ static inline char *put_value(char *at, int64_t value, enum metric_unit unit)
 
 /* --- lines --------------------------------------------------------------------------------------------- */
 
+static inline char *put_ending(char *at, uint32_t number)
+{
+    if (number < sizeof endings / sizeof *endings) {
+        memcpy(at, &endings[number], sizeof *endings);
+        return at + endings[number].length;
+    }
+    at = put_digits(at, number);
+    *at++ = '"';
+    *at++ = '}';
+    *at++ = ' ';
+    return at;
+}
+
 static inline char *end_line(char *at, int64_t value, enum metric_unit unit)
 {
-    *at++ = ' ';
     at = put_value(at, value, unit);
     *at++ = '\n';
     return at;
@@ -211,7 +252,9 @@ void line_add(struct line_writer *writer, int64_t value)
     if (at == NULL)
         return;
     memcpy(at, writer->prefix.bytes, writer->prefix.length);
-    end_lines(writer, end_line(at + writer->prefix.length, value, writer->unit));
+    at += writer->prefix.length;
+    *at++ = ' ';
+    end_lines(writer, end_line(at, value, writer->unit));
 }
 
 static int64_t count_known(const int64_t *values, size_t count)
@@ -235,9 +278,7 @@ static char *put_run(struct line_writer *writer, char *at, const uint32_t *numbe
         if (value == UNKNOWN)
             continue;
         memcpy(at, prefix, length);
-        at = put_digits(at + length, numbers[i]);
-        memcpy(at, "\"} ", 4);
-        at += 2;
+        at = put_ending(at + length, numbers[i]);
         at = end_line(at, value, unit);
         known++;
     }

@@ -20,8 +20,9 @@ enum {
     CONNECTIONS_PER_ADDRESS = 256,
     FINISH_US = 1000 * 1000, /* for answers that are under way at the end */
     LOOK_US = 2000,
-    /* The header of a request has to fit, and a chunk of a page. It is touched only as far as it is used. */
-    CONNECTION_MEMORY = HTTP_PIECE + 16 * 1024,
+    /* The header of a request has to fit, and that of its answer. The library keeps it, all of it touched,
+     * for as long as a connection lives. */
+    CONNECTION_MEMORY = 32 * 1024,
 };
 
 /* The byte that two hexadecimal digits stand for; -1 where there aren't two. */
@@ -121,6 +122,7 @@ struct http *http_start(const struct http_config *config, struct publish *publis
     struct http *http = MEM_NEW(struct http);
     http->config = *config;
     http->publish = publish;
+    pthread_mutex_init(&http->extents_lock, NULL); /* can't fail with default attributes on Linux */
     http->web = web_start(config->web_config_file, error);
     if (http->web != NULL)
         http->connections = connections_start(&connections_default_limits, error);
@@ -172,6 +174,7 @@ void http_stop(struct http **http)
     packed_free(&(*http)->packed);
     connections_stop(&(*http)->connections);
     web_stop(&(*http)->web);
+    pthread_mutex_destroy(&(*http)->extents_lock);
     free(*http);
     *http = NULL;
 }

@@ -1,5 +1,6 @@
 #include "exporter/http_answer.h"
 
+#include "exporter/http_connections.h"
 #include "exporter/http_web.h"
 
 #include <string.h>
@@ -94,6 +95,7 @@ enum MHD_Result answer_buf(const struct request *request, unsigned status, const
         buf_free(buf);
         return answer_text(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "the answer is too large\n");
     }
+    connections_begin_stream(request->http->connections, request->connection);
     struct MHD_Response *response =
         MHD_create_response_from_buffer(buf->length, buf->bytes, MHD_RESPMEM_MUST_FREE);
     if (response == NULL)

@@ -19,7 +19,7 @@ struct connection_limits {
     int answer_seconds;  /* from the header to the answer's last byte */
     int idle_seconds;    /* from an answer to the next request */
     size_t most;         /* at a time, if there are as many descriptors */
-    size_t most_streams; /* answers that are made while they are sent, at a time */
+    size_t most_streams; /* answers that hold memory of their own while they are sent, at a time */
 };
 
 extern const struct connection_limits connections_default_limits;
@@ -38,7 +38,8 @@ void connections_notify(void *context, struct MHD_Connection *connection, void *
 void connections_begin_answer(struct connections *connections, struct MHD_Connection *connection);
 void connections_end_answer(struct connections *connections, struct MHD_Connection *connection);
 
-/* The answer under way is made while it is sent, so it pins memory for as long as its reader takes. */
+/* The answer under way is made while it is sent, or for this reader alone: it holds memory for as long as its
+ * reader takes. */
 void connections_begin_stream(struct connections *connections, struct MHD_Connection *connection);
 
 #endif

@@ -3,6 +3,7 @@
 #include "exporter/base/mem.h"
 #include "exporter/gzip.h"
 #include "exporter/http_metrics.h"
+#include "exporter/http_stream.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -25,6 +26,7 @@ struct packed {
     struct packed_page pages[PAGE_FORMATS];
     struct MHD_Connection **waiting;
     size_t waiting_count, waiting_capacity;
+    bool published; /* something new, since it was last looked */
     bool stop;
 };
 
@@ -95,12 +97,25 @@ static void make(struct packed *packed, enum page_format format)
     resume_all(packed); /* who waits for another format asks again */
 }
 
+/* What plain pages need is little, so it is done first. With the lock held, which it gives back while it
+ * works. False: nothing was to be done. */
+static bool prepare_plain_pages(struct packed *packed)
+{
+    if (!packed->published)
+        return false;
+    packed->published = false;
+    pthread_mutex_unlock(&packed->lock);
+    stream_prepare(packed->http);
+    pthread_mutex_lock(&packed->lock);
+    return true;
+}
+
 static void *run(void *context)
 {
     struct packed *packed = context;
     pthread_mutex_lock(&packed->lock);
     while (!packed->stop) {
-        bool made = false;
+        bool made = prepare_plain_pages(packed);
         for (int format = 0; format < PAGE_FORMATS; format++) {
             if (packed->pages[format].wanted && !packed->stop) {
                 make(packed, (enum page_format)format);
@@ -119,6 +134,7 @@ static void renew(void *context)
 {
     struct packed *packed = context;
     pthread_mutex_lock(&packed->lock);
+    packed->published = true;
     for (int format = 0; format < PAGE_FORMATS; format++)
         packed->pages[format].wanted |= packed->pages[format].asked;
     pthread_cond_signal(&packed->changed);

@@ -9,7 +9,8 @@
  * Compressed pages. One is made in a thread of its own, once for what is published and each format, not once
  * a scrape: as soon as something new is published if somebody has asked for the last one, else when somebody
  * asks, who then waits for it without holding up others. All who ask share it; it is freed when the last has
- * it. Its series are those of the unfiltered page.
+ * it. Its series are those of the unfiltered page. What plain pages need is prepared by the same thread
+ * (http_stream.h).
  */
 struct packed;
 

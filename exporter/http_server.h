@@ -1,17 +1,22 @@
 #ifndef TIDEMARK_HTTP_SERVER_H
 #define TIDEMARK_HTTP_SERVER_H
 
+#include "exporter/encode.h"
 #include "exporter/http.h"
 #include "exporter/http_passwords.h"
 
 #include <microhttpd.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 /* What the files of the HTTP server share: none but them includes this. */
 
-/* Bytes of a page that are rendered and sent at a time: the more, the more seldom its reader falls asleep and
- * is woken. But a connection keeps as much for its next answer, a thousand of them a hundred megabytes. */
-enum { HTTP_PIECE = 96 * 1024 };
+/* How much of a whole plain page comes of the view of that number, see http_stream.h. */
+struct known_extent {
+    uint64_t number; /* 0: nothing is known yet */
+    struct page_extent extent;
+    bool asked; /* somebody asked for the page since the last publication */
+};
 
 struct http {
     struct http_config config;
@@ -23,6 +28,8 @@ struct http {
     atomic_size_t answering; /* requests whose answer isn't over */
     uint16_t port;
     atomic_bool dropping; /* the last page had series left out */
+    pthread_mutex_t extents_lock;
+    struct known_extent extents[PAGE_FORMATS];
 };
 
 /* What is kept of a request while it is under way; the server frees it. */

@@ -12,6 +12,8 @@ enum metric {
 #include "exporter/metrics.def"
 #undef METRIC
     METRICS,
+    /* What is of the process, and of no source, stands at the end of the page, from here on. */
+    METRIC_FIRST_OF_PROCESS = METRIC_build_info,
 };
 
 enum metric_type { METRIC_TYPE_GAUGE, METRIC_TYPE_COUNTER };

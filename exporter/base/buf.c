@@ -30,7 +30,7 @@ static bool grow(struct buf *buf, size_t needed)
     size_t capacity = buf->capacity < SMALLEST_CAPACITY ? SMALLEST_CAPACITY : buf->capacity;
     while (capacity < needed && capacity <= buf->limit / 2)
         capacity *= 2;
-    if (capacity < needed)
+    if (capacity < needed || capacity > buf->limit)
         capacity = buf->limit;
     char *bytes = realloc(buf->bytes, capacity);
     if (bytes == NULL)

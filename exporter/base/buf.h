@@ -16,7 +16,7 @@
 struct buf {
     char *bytes;     /* owned; NULL while nothing was added; not NUL-terminated */
     size_t length;   /* bytes in use */
-    size_t capacity; /* bytes allocated */
+    size_t capacity; /* bytes allocated, never more than the limit */
     size_t limit;    /* length that it never exceeds */
     bool failed;
 };

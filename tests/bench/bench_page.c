@@ -13,6 +13,7 @@
 #include "exporter/http.h"
 
 #include <inttypes.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -191,6 +192,8 @@ static int serve(struct publish *publish, const char *port, int64_t interval_ms)
 int main(int argc, char **argv)
 {
     signal(SIGPIPE, SIG_IGN);
+    mallopt(M_ARENA_MAX, 2); /* both as in the daemon */
+    mallopt(M_MMAP_THRESHOLD, 256 * 1024);
     struct source_status first = status();
     struct publish *publish = publish_new(&first, 1);
     publish_poll_result(publish);

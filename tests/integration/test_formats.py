@@ -160,10 +160,18 @@ def test_head_gives_the_headers_of_get(daemon):
             assert told[name] == of_get[name], name
 
 
+def test_a_plain_page_tells_its_length(daemon):
+    """So nobody takes half a page for a whole one."""
+    for accept in ["text/plain", PROMETHEUS_ASKS]:
+        for query in ["", "?group=billing"] * 3:
+            _, told, body = ask(daemon, path="/metrics" + query, Accept=accept)
+            assert int(told["Content-Length"]) == len(body) > 1000
+
+
 def test_nothing_but_the_header_answers_head(daemon):
     """What is sent beyond it would be taken for the next answer on the connection."""
-    for query in ["", "?group=billing"]:
-        request = f"HEAD /metrics{query} HTTP/1.1\r\nHost: t\r\n\r\nHEAD /healthz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
+    for query, encoding in [("", "identity"), ("?group=billing", "identity"), ("?group=billing", "gzip")]:
+        request = f"HEAD /metrics{query} HTTP/1.1\r\nHost: t\r\nAccept-Encoding: {encoding}\r\n\r\nHEAD /healthz HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n"
         with socket.create_connection(("127.0.0.1", daemon.port), timeout=10) as connection:
             connection.sendall(request.encode())
             *answers, rest = b"".join(iter(lambda: connection.recv(4096), b"")).split(b"\r\n\r\n")

@@ -222,6 +222,72 @@ static void test_openmetrics(void **state)
     publish_free(&publish);
 }
 
+/* What of a page is the process's stands at its end: what is found of one page's length serves for the next.
+ */
+static void test_the_process_comes_last(void **state)
+{
+    (void)state;
+    for (int metric = 0; metric < METRICS; metric++) {
+        enum metric_level level = metric_row((enum metric)metric)->level;
+        bool of_process = level == METRIC_LEVEL_process || level == METRIC_LEVEL_build;
+        assert_int_equal(of_process, metric >= METRIC_FIRST_OF_PROCESS);
+    }
+}
+
+/* The page's length is asked for before it is rendered: first when nothing is known of it, then when there is
+ * what was found for another page of the view. It is right, and the page is the same as ever. */
+static void test_length(void **state)
+{
+    (void)state;
+    struct source_status statuses[] = {status_of("east"), status_of("west")};
+    struct publish *publish = publish_new(statuses, 2);
+    publish_cluster(publish, 0, "east", STR_LITERAL("orders"), STR_LITERAL("billing"));
+    publish_cluster(publish, 1, "west", STR_LITERAL("audit"), STR_LITERAL("search"));
+    for (int format = 0; format < PAGE_FORMATS; format++) {
+        struct page_extent of_view = {0};
+        char *whole = render_as((enum page_format)format, publish, 1 << 20);
+        for (int i = 0; i < 3; i++) {
+            struct buf all = buf_make(1 << 24);
+            struct page *page = page_new(publish_view(publish), &facts, (enum page_format)format, NULL);
+            assert_int_equal(page_length(page, &of_view), strlen(whole));
+            assert_in_range(of_view.bytes, strlen(whole) / 2, strlen(whole) - 1);
+            assert_false(page_render(page, &all, 1 << 20));
+            assert_true(str_equal(buf_str(&all), str_of(whole)));
+            page_free(&page);
+            buf_free(&all);
+        }
+        free(whole);
+    }
+    publish_free(&publish);
+}
+
+/* Many partitions: each number of digits that theirs have. */
+static void test_many_partitions(void **state)
+{
+    (void)state;
+    enum { PARTITIONS = 1100 };
+    struct source_status statuses[] = {status_of("c")};
+    struct publish *publish = publish_new(statuses, 1);
+    struct snapshot *s = snapshot_new();
+    snapshot_add_topic(s, STR_LITERAL("t"), PARTITIONS);
+    for (int i = 0; i < PARTITIONS; i++)
+        s->partitions[i].end = i * 3;
+    snapshot_seal(s, 1);
+    publish_poll(publish, 0, &statuses[0], s, findings_new(s));
+    char *page = render(publish, 5000);
+    const char *at = strstr(page, "\nkafka_topic_partition_current_offset{") + 1;
+    for (int i = 0; i < PARTITIONS; i++) {
+        char line[200];
+        snprintf(line, sizeof line,
+                 "kafka_topic_partition_current_offset{cluster=\"c\",topic=\"t\",partition=\"%d\"} %d\n", i,
+                 i * 3);
+        assert_memory_equal(at, line, strlen(line));
+        at += strlen(line);
+    }
+    free(page);
+    publish_free(&publish);
+}
+
 /* The end offset takes on every number of digits, the time lag every number of decimals. */
 static void test_numbers(void **state)
 {
@@ -395,6 +461,9 @@ int main(void)
         cmocka_unit_test(test_pieces_make_the_same_page),
         cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_openmetrics),
+        cmocka_unit_test(test_the_process_comes_last),
+        cmocka_unit_test(test_length),
+        cmocka_unit_test(test_many_partitions),
         cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_units),
         cmocka_unit_test(test_hostile_names),
