@@ -1,8 +1,8 @@
 #ifndef TIDEMARK_CHART_H
 #define TIDEMARK_CHART_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /*
@@ -17,18 +17,24 @@ struct chart_sample {
     int64_t time;
     int64_t committed, end, lag; /* sums over the positions whose lag is known */
     int64_t lag_ms;              /* the worst time lag; UNKNOWN */
-    uint32_t positions;          /* how many are summed up: sums of different ones can't be compared */
+    int64_t positions;           /* how many are summed up: sums of different ones can't be compared */
 };
 
-/* Immutable once it is shared, and alive as long as somebody holds it. */
-struct chart {
-    atomic_size_t holders;
-    uint32_t count;                /* at most CHART_SAMPLES */
-    struct chart_sample samples[]; /* the oldest first */
+/* Immutable, and alive as long as somebody holds it. Its samples are packed: there is one chart for each
+ * group on each topic in the history, and another one in what is published. */
+struct chart;
+
+/* The samples of a chart, unpacked; the oldest first. */
+struct chart_past {
+    uint32_t count; /* at most CHART_SAMPLES */
+    struct chart_sample samples[CHART_SAMPLES];
 };
 
 /* A chart with this sample after those of `chart`, whose hold is given back; NULL there: the first sample. */
 struct chart *chart_add(struct chart *chart, const struct chart_sample *sample);
+
+/* Unpacks its samples; of NULL there are none. Returns how many bytes they take while they are packed. */
+size_t chart_read(const struct chart *chart, struct chart_past *past);
 
 /* A further hold of the chart. */
 struct chart *chart_hold(struct chart *chart);

@@ -76,13 +76,13 @@ static void add_subscription(struct buf *out, const struct subscription_memory *
     bare.topic = NULL;
     bare.positions = NULL;
     bare.chart = NULL;
-    uint32_t samples = subscription->chart == NULL ? 0 : subscription->chart->count;
+    struct chart_past past;
+    chart_read(subscription->chart, &past);
     buf_add(out, &bare, sizeof bare);
     buf_add(out, subscription->topic, subscription->topic_length);
     buf_add(out, subscription->positions, subscription->position_count * sizeof *subscription->positions);
-    buf_add(out, &samples, sizeof samples);
-    if (samples > 0)
-        buf_add(out, subscription->chart->samples, samples * sizeof *subscription->chart->samples);
+    buf_add(out, &past.count, sizeof past.count);
+    buf_add(out, past.samples, past.count * sizeof *past.samples);
 }
 
 static void add_group(struct buf *out, const struct group_memory *group)

@@ -101,8 +101,10 @@ static bool position_sound(const struct position_memory *memory)
 
 static bool chart_sound(const struct chart *chart)
 {
-    for (uint32_t i = 0; chart != NULL && i < chart->count; i++) {
-        const struct chart_sample *sample = &chart->samples[i];
+    struct chart_past past;
+    chart_read(chart, &past);
+    for (uint32_t i = 0; i < past.count; i++) {
+        const struct chart_sample *sample = &past.samples[i];
         if (!is_moment(sample->time) || !is_time(sample->lag_ms) ||
             !ALL(is_total, sample->committed, sample->end, sample->lag))
             return false;

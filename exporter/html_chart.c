@@ -20,24 +20,25 @@ static int64_t lag_ms_of(const struct chart_sample *sample)
     return sample->lag_ms;
 }
 
-static int64_t largest(const struct chart *chart, sample_value *value)
+static int64_t largest(const struct chart_past *past, sample_value *value)
 {
     int64_t most = 0;
-    for (uint32_t i = 0; i < chart->count; i++)
-        if (value(&chart->samples[i]) > most)
-            most = value(&chart->samples[i]);
+    for (uint32_t i = 0; i < past->count; i++)
+        if (value(&past->samples[i]) > most)
+            most = value(&past->samples[i]);
     return most;
 }
 
 /* A curve from the oldest sample to the last one, broken where the value isn't known. */
-static void add_curve(struct buf *out, const struct chart *chart, sample_value *value, int width, int height)
+static void add_curve(struct buf *out, const struct chart_past *past, sample_value *value, int width,
+                      int height)
 {
-    int64_t first = chart->samples[0].time, span = chart->samples[chart->count - 1].time - first;
-    int64_t most = largest(chart, value);
+    int64_t first = past->samples[0].time, span = past->samples[past->count - 1].time - first;
+    int64_t most = largest(past, value);
     bool down = false;
     buf_add_text(out, "<path d=\"");
-    for (uint32_t i = 0; i < chart->count; i++) {
-        const struct chart_sample *sample = &chart->samples[i];
+    for (uint32_t i = 0; i < past->count; i++) {
+        const struct chart_sample *sample = &past->samples[i];
         if (value(sample) == UNKNOWN) {
             down = false;
             continue;
@@ -52,29 +53,31 @@ static void add_curve(struct buf *out, const struct chart *chart, sample_value *
 
 void html_add_sparkline(struct buf *out, const struct chart *chart)
 {
-    if (chart == NULL || chart->count < 2)
+    struct chart_past past;
+    chart_read(chart, &past);
+    if (past.count < 2)
         return;
     buf_add_format(out, "<svg class=spark viewBox=\"0 0 %d %d\" role=img aria-label=\"lag lately\">",
                    SPARK_WIDTH, SPARK_HEIGHT);
-    add_curve(out, chart, lag_of, SPARK_WIDTH, SPARK_HEIGHT);
+    add_curve(out, &past, lag_of, SPARK_WIDTH, SPARK_HEIGHT);
     buf_add_text(out, "</svg>");
 }
 
-static void add_full(struct buf *out, const struct chart *chart, const char *title, sample_value *value,
+static void add_full(struct buf *out, const struct chart_past *past, const char *title, sample_value *value,
                      void (*add)(struct buf *, int64_t))
 {
-    const struct chart_sample *last = &chart->samples[chart->count - 1];
+    const struct chart_sample *last = &past->samples[past->count - 1];
     buf_add_format(out, "<figure><figcaption>%s, at most <b>", title);
-    add(out, largest(chart, value));
+    add(out, largest(past, value));
     buf_add_text(out, "</b> in the last ");
-    human_add_duration(out, last->time - chart->samples[0].time);
+    human_add_duration(out, last->time - past->samples[0].time);
     buf_add_format(out,
                    "</figcaption><svg class=chart viewBox=\"0 0 %d %d\" preserveAspectRatio=none role=img "
                    "aria-label=\"%s\">",
                    WIDTH, HEIGHT, title);
-    add_curve(out, chart, value, WIDTH, HEIGHT);
+    add_curve(out, past, value, WIDTH, HEIGHT);
     buf_add_text(out, "</svg><div class=axis><span>");
-    human_add_time(out, chart->samples[0].time);
+    human_add_time(out, past->samples[0].time);
     buf_add_text(out, "</span><span>");
     human_add_time(out, last->time);
     buf_add_text(out, "</span></div></figure>\n");
@@ -82,10 +85,12 @@ static void add_full(struct buf *out, const struct chart *chart, const char *tit
 
 void html_add_chart(struct buf *out, const struct chart *chart)
 {
-    if (chart == NULL || chart->count < 2)
+    struct chart_past past;
+    chart_read(chart, &past);
+    if (past.count < 2)
         return;
     buf_add_text(out, "<div class=charts>");
-    add_full(out, chart, "Lag in messages", lag_of, human_add_count);
-    add_full(out, chart, "Time lag", lag_ms_of, human_add_duration);
+    add_full(out, &past, "Lag in messages", lag_of, human_add_count);
+    add_full(out, &past, "Time lag", lag_ms_of, human_add_duration);
     buf_add_text(out, "</div>");
 }

@@ -183,13 +183,13 @@ void json_add_groups(struct buf *out, const struct view *view, int64_t now, cons
 
 /* --- a topic of a group -------------------------------------------------------------------------------- */
 
-static void add_column(struct json_writer *json, const char *key, const struct chart *chart,
+static void add_column(struct json_writer *json, const char *key, const struct chart_past *past,
                        int64_t (*value)(const struct chart_sample *), bool seconds)
 {
     json_put_key(json, key);
     json_put_open(json, '[');
-    for (uint32_t i = 0; i < chart->count; i++) {
-        int64_t at = value(&chart->samples[i]);
+    for (uint32_t i = 0; i < past->count; i++) {
+        int64_t at = value(&past->samples[i]);
         if (at == UNKNOWN)
             json_put_null(json);
         else if (seconds)
@@ -228,15 +228,17 @@ static int64_t lag_ms_of(const struct chart_sample *sample)
 /* Columns of the same length, the oldest first. */
 static void add_history(struct json_writer *json, const struct chart *chart)
 {
-    if (chart == NULL)
+    struct chart_past past;
+    chart_read(chart, &past);
+    if (past.count == 0)
         return;
     json_put_key(json, "history");
     json_put_open(json, '{');
-    add_column(json, "t", chart, time_of, true);
-    add_column(json, "committed", chart, committed_of, false);
-    add_column(json, "end", chart, end_of, false);
-    add_column(json, "lag", chart, lag_of, false);
-    add_column(json, "lag_seconds", chart, lag_ms_of, true);
+    add_column(json, "t", &past, time_of, true);
+    add_column(json, "committed", &past, committed_of, false);
+    add_column(json, "end", &past, end_of, false);
+    add_column(json, "lag", &past, lag_of, false);
+    add_column(json, "lag_seconds", &past, lag_ms_of, true);
     json_put_close(json, '}');
 }
 

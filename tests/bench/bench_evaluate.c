@@ -73,6 +73,7 @@ int main(int argc, char **argv)
     struct rules rules = rules_default();
     struct history *history = history_new();
     double observed[MEASURED], judged[MEASURED];
+    size_t past = 0;
     for (int poll = 0; poll < WARM_UP + MEASURED; poll++) {
         struct snapshot *snapshot = observe(groups, partitions, poll);
         double start = cpu_ms();
@@ -84,6 +85,7 @@ int main(int argc, char **argv)
             observed[poll - WARM_UP] = middle - start;
             judged[poll - WARM_UP] = end - middle;
         }
+        past = chart_read(findings->subscriptions[0].chart, &(struct chart_past){0});
         findings_free(&findings);
         snapshot_free(&snapshot);
     }
@@ -93,8 +95,7 @@ int main(int argc, char **argv)
     printf("observe_ms %.2f\nevaluate_ms %.2f\n", observed[MEASURED / 2], judged[MEASURED / 2]);
     printf("bytes_a_position %zu\nbytes_a_partition %zu\n", sizeof(struct position_memory),
            sizeof(struct partition_memory));
-    printf("bytes_of_events_a_group %zu\nbytes_of_past_a_topic %zu\n", EVENTS * sizeof(struct event),
-           sizeof(struct chart) + CHART_SAMPLES * sizeof(struct chart_sample));
+    printf("bytes_of_events_a_group %zu\nbytes_of_past_a_topic %zu\n", EVENTS * sizeof(struct event), past);
     history_free(&history);
     return 0;
 }
