@@ -3,6 +3,7 @@
 #include "exporter/base/clock.h"
 #include "exporter/base/log.h"
 #include "exporter/base/mem.h"
+#include "exporter/base/thread.h"
 #include "exporter/evaluate.h"
 #include "exporter/history.h"
 #include "exporter/recorder.h"
@@ -441,12 +442,7 @@ bool poller_join(struct poller *poller, int64_t deadline_us)
 {
     if (!poller->joinable)
         return true;
-    int64_t left = deadline_us - clock_monotonic_us();
-    /* pthread_timedjoin_np() knows the wall clock only. */
-    int64_t until_ms = clock_wall_ms() + (left > 0 ? left / 1000 : 0);
-    struct timespec deadline = {.tv_sec = (time_t)(until_ms / 1000),
-                                .tv_nsec = (long)(until_ms % 1000) * 1000000};
-    if (pthread_timedjoin_np(poller->thread, NULL, &deadline) != 0)
+    if (!thread_join_until(poller->thread, deadline_us))
         return false;
     poller->joinable = false;
     return true;

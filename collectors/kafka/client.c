@@ -3,10 +3,14 @@
 #include "exporter/base/clock.h"
 #include "exporter/base/log.h"
 #include "exporter/base/mem.h"
+#include "exporter/base/thread.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
+
+enum { END_US = 1000000 }; /* within which a client ends; nearly all need a few milliseconds */
 
 struct kafka_client {
     rd_kafka_t *handle;
@@ -203,13 +207,28 @@ struct kafka_client *kafka_client_new(const struct source_config *config, enum k
     return NULL;
 }
 
+static void *end_client(void *context)
+{
+    struct kafka_client *client = context;
+    rd_kafka_destroy_flags(client->handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    free(client->complaint);
+    free(client);
+    return NULL;
+}
+
+/* After a topic was deleted or a broker restarted, librdkafka 2.0.2 may wait for one of its own threads for
+ * ever (its issues 3954 and 4131). The polls have to go on: such a client is left behind with its threads. */
 void kafka_client_free(struct kafka_client **client)
 {
+    pthread_t ender;
     if (*client == NULL)
         return;
-    rd_kafka_destroy_flags((*client)->handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    free((*client)->complaint);
-    free(*client);
+    if (pthread_create(&ender, NULL, end_client, *client) != 0) {
+        end_client(*client);
+    } else if (!thread_join_until(ender, clock_monotonic_us() + END_US)) {
+        log_event(LOG_LEVEL_WARN, "a client of librdkafka doesn't end and is left behind", LOG_NO_FIELDS);
+        pthread_detach(ender);
+    }
     *client = NULL;
 }
 

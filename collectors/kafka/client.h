@@ -21,7 +21,8 @@ enum kafka_role {
 struct kafka_client *kafka_client_new(const struct source_config *config, enum kafka_role role,
                                       struct error *error);
 
-/* Ends the client without waiting for the cluster; sets *client to NULL. NULL is accepted. */
+/* Ends the client without waiting for the cluster, and for a second at most; sets *client to NULL. NULL is
+ * accepted. */
 void kafka_client_free(struct kafka_client **client);
 
 rd_kafka_t *kafka_client_handle(const struct kafka_client *client);

@@ -78,7 +78,7 @@ LIBRARIES = [
 # Of the C library, POSIX and Linux. Every other header in angle brackets is a library's.
 SYSTEM = re.compile(
     r"(sys|linux|arpa|netinet|net)/[a-z_0-9]+\.h|"
-    r"(assert|complex|crypt|ctype|dirent|elf|endian|errno|err|execinfo|ftw|fcntl|fenv|float|fnmatch|getopt|glob|grp|immintrin|"
+    r"(assert|complex|crypt|ctype|dirent|dlfcn|elf|endian|errno|err|execinfo|ftw|fcntl|fenv|float|fnmatch|getopt|glob|grp|immintrin|"
     r"inttypes|iso646|langinfo|libgen|limits|locale|malloc|math|netdb|nl_types|nmmintrin|poll|pthread|pwd|regex|sched|"
     r"search|semaphore|setjmp|signal|spawn|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|"
     r"string|strings|sysexits|syslog|termios|tgmath|threads|time|uchar|unistd|wchar|wctype|x86intrin|cpuid)\.h"
