@@ -289,6 +289,7 @@ static bool check_if_due(struct logstore_consumer *consumer, bool *warn, struct 
 static void consumer_free(struct logstore_consumer *consumer)
 {
     drop_assignment(consumer);
+    group_release(consumer->group);
     for (size_t i = 0; consumer->topics != NULL && i < consumer->topic_count; i++)
         free((char *)consumer->topics[i].bytes);
     free(consumer->topics);
@@ -358,6 +359,7 @@ struct logstore_consumer *logstore_consumer_join(struct logstore *store, struct 
         return NULL;
     struct logstore_consumer *consumer = new_consumer(store, topics, topic_count, options);
     if (consumer == NULL) {
+        group_release(found);
         error_set(error, ERROR_MEMORY, "no memory for a consumer");
         return NULL;
     }

@@ -149,30 +149,65 @@ bool document_read(struct document *document, struct buf *value, struct error *e
     return false;
 }
 
-/* Where a value of this length doesn't touch the present one. */
-static uint64_t free_place(const struct half *present, size_t length)
+static bool is_clear(const struct half *half, uint64_t position, uint64_t length)
 {
-    if (present->sequence == 0 || length <= present->position - AT_VALUES)
-        return AT_VALUES;
-    return present->position + present->length;
+    return half->sequence == 0 || position + length <= half->position ||
+           position >= half->position + half->length;
 }
 
+/* Where a value of this length touches neither the present one nor the one before, which is what there is
+ * should the present half not be on the disk yet. */
+static uint64_t free_place(const struct half halves[2], uint64_t length)
+{
+    const uint64_t places[] = {AT_VALUES, halves[0].position + halves[0].length,
+                               halves[1].position + halves[1].length};
+    for (int i = 0; i < 2; i++)
+        if (places[i] >= AT_VALUES && is_clear(&halves[0], places[i], length) &&
+            is_clear(&halves[1], places[i], length))
+            return places[i];
+    return places[2];
+}
+
+static bool write_half(const struct document *document, const struct half *half, struct error *error)
+{
+    uint8_t bytes[HALF_SIZE];
+    encode_half(half, bytes);
+    return fsio_write(&document->file, bytes, sizeof bytes, half_position(half->sequence), error);
+}
+
+static bool publish(const struct document *document, const struct half *half, struct error *error)
+{
+    return write_half(document, half, error) && fsio_sync(&document->file, error);
+}
+
+/* Whoever wrote the present half may have died before it was on the disk, or its sync may have failed, after
+ * which the kernel takes it for written: so it is written and synced once more. For the same reason the new
+ * half, which everybody sees from now on, gets a second try. */
 bool document_write(struct document *document, struct str value, struct error *error)
 {
     struct half halves[2];
-    uint8_t bytes[HALF_SIZE];
     if (!read_halves(document, halves, error))
         return false;
-    struct half next = {halves[0].sequence + 1, free_place(&halves[0], value.length), value.length,
+    struct half next = {halves[0].sequence + 1, free_place(halves, value.length), value.length,
                         crc32c(0, value.bytes, value.length)};
-    encode_half(&next, bytes);
     if (!fsio_write(&document->file, value.bytes, value.length, next.position, error) ||
-        !fsio_sync(&document->file, error) ||
-        !fsio_write(&document->file, bytes, sizeof bytes, half_position(next.sequence), error) ||
+        (halves[0].sequence != 0 && !write_half(document, &halves[0], error)) ||
         !fsio_sync(&document->file, error))
         return false;
-    document->sequence = next.sequence;
-    return true;
+    struct error first = {0};
+    bool done = publish(document, &next, &first);
+    if (!done) {
+        error_clear(&first);
+        done = publish(document, &next, error);
+    }
+    if (done)
+        document->sequence = next.sequence;
+    return done;
+}
+
+bool document_sync(const struct document *document, struct error *error)
+{
+    return fsio_sync(&document->file, error);
 }
 
 bool document_take_version(struct cursor *cursor, const char *what, uint32_t known, uint32_t *version,

@@ -32,6 +32,10 @@ bool document_read(struct document *document, struct buf *value, struct error *e
  */
 bool document_write(struct document *document, struct str value, struct error *error);
 
+/* Waits until the value that was read is on the disk, before something is built on it: its writer may have
+ * died before that. */
+bool document_sync(const struct document *document, struct error *error);
+
 /* Every value begins with the version of its layout. Takes it; ERROR_UNSUPPORTED, which calls the value
  * `what`, when it is none of those from 1 to `known`. */
 bool document_take_version(struct cursor *cursor, const char *what, uint32_t known, uint32_t *version,

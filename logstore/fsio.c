@@ -15,9 +15,19 @@
 
 const struct fsio_fault *fsio_fault;
 
-static int fault(enum fsio_call call, int fd, const char *name, uint64_t position, size_t *count)
+static int fault(struct fsio_step *step)
 {
-    return fsio_fault == NULL ? 0 : fsio_fault->before(fsio_fault->context, call, fd, name, position, count);
+    return fsio_fault == NULL ? 0 : fsio_fault->before(fsio_fault->context, step);
+}
+
+static int fault_at(enum fsio_call call, const struct file *file, uint64_t position, size_t count)
+{
+    return fault(&(struct fsio_step){call, file->fd, file->name, NULL, position, count});
+}
+
+static int fault_of_name(enum fsio_call call, int directory, const char *name)
+{
+    return fault(&(struct fsio_step){call, directory, name, NULL, 0, 0});
 }
 
 static enum error_code code_of(int system_errno)
@@ -52,7 +62,7 @@ void fsio_error(struct error *error, int system_errno, const char *what, const c
 
 bool fsio_open(struct file *file, int directory, const char *name, int flags, struct error *error)
 {
-    int failure = fault(FSIO_OPEN, -1, name, 0, NULL);
+    int failure = fault_of_name(flags & O_CREAT ? FSIO_CREATE : FSIO_OPEN, directory, name);
     int fd = -1;
     if (failure == 0) {
         do
@@ -99,7 +109,7 @@ bool fsio_read(const struct file *file, void *bytes, size_t count, uint64_t posi
                struct error *error)
 {
     size_t done = 0;
-    int failure = fault(FSIO_READ, file->fd, file->name, position, &count);
+    int failure = fault_at(FSIO_READ, file, position, count);
     while (failure == 0 && done < count) {
         ssize_t step = pread(file->fd, (char *)bytes + done, count - done, (off_t)(position + done));
         if (step == 0)
@@ -135,15 +145,14 @@ bool fsio_read_exactly(const struct file *file, void *bytes, size_t count, uint6
 bool fsio_write(const struct file *file, const void *bytes, size_t count, uint64_t position,
                 struct error *error)
 {
-    size_t allowed = count;
-    int planned = fault(FSIO_WRITE, file->fd, file->name, position, &allowed), failure = 0;
-    if (planned == 0)
-        allowed = count;
+    struct fsio_step step = {FSIO_WRITE, file->fd, file->name, NULL, position, count};
+    int planned = fault(&step), failure = 0;
+    size_t allowed = planned == 0 ? count : step.count;
     for (size_t done = 0; failure == 0 && done < allowed;) {
-        ssize_t step = pwrite(file->fd, (const char *)bytes + done, allowed - done, (off_t)(position + done));
-        if (step > 0)
-            done += (size_t)step;
-        else if (step == 0)
+        ssize_t part = pwrite(file->fd, (const char *)bytes + done, allowed - done, (off_t)(position + done));
+        if (part > 0)
+            done += (size_t)part;
+        else if (part == 0)
             failure = EIO;
         else if (errno != EINTR)
             failure = errno;
@@ -181,7 +190,7 @@ bool fsio_map(const struct file *file, struct mapping *mapping, struct error *er
     if (mapping->bytes != NULL && mapping->length == size)
         return true;
     fsio_unmap(mapping);
-    int failure = fault(FSIO_READ, file->fd, file->name, 0, NULL);
+    int failure = fault_at(FSIO_READ, file, 0, (size_t)size);
     void *bytes = failure != 0 ? MAP_FAILED
                                : mmap(NULL, (size_t)size, PROT_READ, MAP_SHARED | MAP_POPULATE, file->fd, 0);
     if (bytes == MAP_FAILED) {
@@ -199,7 +208,7 @@ bool fsio_allocate(const struct file *file, uint64_t size, struct error *error)
         return false;
     if (present >= size)
         return true;
-    int failure = fault(FSIO_ALLOCATE, file->fd, file->name, size, NULL);
+    int failure = fault_at(FSIO_ALLOCATE, file, size, 0);
     while (failure == 0 && fallocate(file->fd, 0, (off_t)present, (off_t)(size - present)) != 0) {
         if (errno == EOPNOTSUPP) /* a file system that can't: the writes will tell when it is full */
             failure = ftruncate(file->fd, (off_t)size) == 0 ? 0 : errno;
@@ -216,7 +225,7 @@ bool fsio_allocate(const struct file *file, uint64_t size, struct error *error)
 
 bool fsio_sync(const struct file *file, struct error *error)
 {
-    int failure = fault(FSIO_SYNC, file->fd, file->name, 0, NULL);
+    int failure = fault_at(FSIO_SYNC, file, 0, 0);
     if (failure == 0 && fdatasync(file->fd) != 0)
         failure = errno;
     if (failure != 0)
@@ -226,9 +235,11 @@ bool fsio_sync(const struct file *file, struct error *error)
 
 bool fsio_sync_folder(int directory, const char *name, struct error *error)
 {
-    int failure = fault(FSIO_FOLDER, -1, name, 0, NULL);
+    int failure = fault_of_name(FSIO_SYNC_FOLDER, directory, name);
     int fd = failure == 0 ? openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (failure == 0 && (fd < 0 || fsync(fd) != 0))
+    if (failure == 0 && fd < 0 && errno == EACCES) /* it may be written, but not read */
+        failure = syncfs(directory) == 0 ? 0 : errno;
+    else if (failure == 0 && (fd < 0 || fsync(fd) != 0))
         failure = errno;
     if (fd >= 0)
         close(fd);
@@ -239,7 +250,7 @@ bool fsio_sync_folder(int directory, const char *name, struct error *error)
 
 bool fsio_make_folder(int directory, const char *name, struct error *error)
 {
-    int failure = fault(FSIO_FOLDER, -1, name, 0, NULL);
+    int failure = fault_of_name(FSIO_MAKE_FOLDER, directory, name);
     if (failure == 0 && mkdirat(directory, name, 0777) != 0 && errno != EEXIST)
         failure = errno;
     if (failure != 0)
@@ -249,7 +260,7 @@ bool fsio_make_folder(int directory, const char *name, struct error *error)
 
 bool fsio_rename(int directory, const char *from, const char *to, struct error *error)
 {
-    int failure = fault(FSIO_FOLDER, -1, to, 0, NULL);
+    int failure = fault(&(struct fsio_step){FSIO_RENAME, directory, to, from, 0, 0});
     if (failure == 0 && renameat(directory, from, directory, to) != 0)
         failure = errno;
     if (failure != 0)
@@ -259,7 +270,7 @@ bool fsio_rename(int directory, const char *from, const char *to, struct error *
 
 bool fsio_remove(int directory, const char *name, int flags, struct error *error)
 {
-    int failure = fault(FSIO_FOLDER, -1, name, 0, NULL);
+    int failure = fault_of_name(FSIO_REMOVE, directory, name);
     if (failure == 0 && unlinkat(directory, name, flags) != 0 && errno != ENOENT)
         failure = errno;
     if (failure != 0)
@@ -270,7 +281,7 @@ bool fsio_remove(int directory, const char *name, int flags, struct error *error
 bool fsio_list(int directory, const char *name, bool (*visit)(void *context, const char *entry),
                void *context, struct error *error)
 {
-    int failure = fault(FSIO_OPEN, -1, name, 0, NULL);
+    int failure = fault_of_name(FSIO_OPEN, directory, name);
     int fd = failure == 0 ? openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
     if (failure == 0 && fd < 0)
         failure = errno;
@@ -309,7 +320,7 @@ static int lock(const struct file *file, uint64_t position, short type, int comm
 
 bool fsio_lock(const struct file *file, uint64_t position, struct error *error)
 {
-    int failure = fault(FSIO_LOCK, file->fd, file->name, position, NULL);
+    int failure = fault_at(FSIO_LOCK, file, position, 0);
     if (failure == 0)
         failure = lock(file, position, F_WRLCK, F_OFD_SETLKW);
     if (failure != 0)
@@ -319,7 +330,7 @@ bool fsio_lock(const struct file *file, uint64_t position, struct error *error)
 
 bool fsio_try_lock(const struct file *file, uint64_t position, bool *locked, struct error *error)
 {
-    int failure = fault(FSIO_LOCK, file->fd, file->name, position, NULL);
+    int failure = fault_at(FSIO_LOCK, file, position, 0);
     if (failure == 0)
         failure = lock(file, position, F_WRLCK, F_OFD_SETLK);
     *locked = failure == 0;

@@ -103,15 +103,29 @@ enum fsio_call {
     FSIO_WRITE,
     FSIO_ALLOCATE,
     FSIO_SYNC,
-    FSIO_FOLDER, /* making, removing, renaming, and syncing of names */
     FSIO_LOCK,
+    FSIO_CREATE, /* this and the following are about names: to open a file that may not be there yet */
+    FSIO_MAKE_FOLDER,
+    FSIO_RENAME,
+    FSIO_REMOVE,
+    FSIO_SYNC_FOLDER,
+    FSIO_CALLS,
+};
+
+/* A call that is about to be made. */
+struct fsio_step {
+    enum fsio_call call;
+    int fd;            /* the file; where names are meant: the folder that they are below */
+    const char *name;  /* of the file */
+    const char *from;  /* FSIO_RENAME: what it was called before; else NULL */
+    uint64_t position; /* FSIO_READ, FSIO_WRITE, FSIO_LOCK: where; FSIO_ALLOCATE: the new size; else 0 */
+    size_t count;      /* FSIO_READ, FSIO_WRITE: of bytes; else 0. May be lowered for a write that fails: it does
+                          so after so many of its bytes */
 };
 
 struct fsio_fault {
-    /* Is asked before each call. 0: go on; else the errno that the call fails with, of a write after *count
-     * of its bytes were written. */
-    int (*before)(void *context, enum fsio_call call, int fd, const char *name, uint64_t position,
-                  size_t *count);
+    /* Is asked before each call. 0: go on; else the errno that the call fails with. */
+    int (*before)(void *context, struct fsio_step *step);
     void *context;
     uint64_t boot; /* stands for the kernel's boot id */
 };

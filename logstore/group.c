@@ -10,7 +10,7 @@
 
 enum { LIST_SIZE_MOST = 1 << 30 };
 
-static struct head head_of(const struct logstore *store)
+struct head group_head(const struct logstore *store)
 {
     struct head head = {.kind = HEAD_DOCUMENT, .made = clock_wall_ms()};
     memcpy(head.store, store->id, STORE_ID_SIZE);
@@ -29,6 +29,7 @@ bool groups_refresh(struct logstore *store, struct error *error)
         return true;
     struct buf bytes = buf_make(LIST_SIZE_MOST);
     if (!document_read(&store->groups_document, &bytes, error) ||
+        !store_sync_read(store, &store->groups_document, error) ||
         !group_list_decode(&store->group_list, buf_str(&bytes), error)) {
         store->groups_document.sequence = 0; /* to be read again */
         buf_free(&bytes);
@@ -39,66 +40,35 @@ bool groups_refresh(struct logstore *store, struct error *error)
     return true;
 }
 
-static struct group *open_group(struct logstore *store, uint32_t number, struct error *error)
-{
-    struct group *group = calloc(1, sizeof *group);
-    if (group == NULL) {
-        error_set(error, ERROR_MEMORY, "no memory for a group");
-        return NULL;
-    }
-    struct head head = head_of(store);
-    int flags = store->options.access == LOGSTORE_READ ? O_RDONLY : O_RDWR;
-    group->store = store;
-    group->number = number;
-    if (!offsets_open(&group->offsets, store->directory, &head, number, flags, error) ||
-        !group_members_open(group, &head, flags, error)) {
-        offsets_close(&group->offsets);
-        free(group);
-        return NULL;
-    }
-    group->offsets.careful = store->options.fsync == LOGSTORE_FSYNC_ALWAYS;
-    pthread_mutex_init(&group->mutex, NULL);
-    return group;
-}
-
-/* The group of this number, opened when it wasn't; the caller holds the store's mutex. */
-static struct group *group_of(struct logstore *store, uint32_t number, struct error *error)
-{
-    for (size_t i = 0; i < store->group_count; i++)
-        if (store->groups[i]->number == number)
-            return store->groups[i];
-    struct group **groups = realloc(store->groups, (store->group_count + 1) * sizeof(struct group *));
-    if (groups == NULL) {
-        error_set(error, ERROR_MEMORY, "no memory for a group");
-        return NULL;
-    }
-    store->groups = groups;
-    struct group *group = open_group(store, number, error);
-    if (group != NULL)
-        store->groups[store->group_count++] = group;
-    return group;
-}
-
-bool group_find(struct logstore *store, struct str name, struct group **group, struct error *error)
+/* The number of the group of that name; 0: there is none. */
+static bool find_number(struct logstore *store, struct str name, uint32_t *number, struct error *error)
 {
     pthread_mutex_lock(&store->mutex);
-    *group = NULL;
     bool done = groups_refresh(store, error);
-    if (done) {
-        const struct group_name *found = group_list_find(&store->group_list, name);
-        if (found != NULL)
-            done = (*group = group_of(store, found->number, error)) != NULL;
-    }
+    const struct group_name *found = done ? group_list_find(&store->group_list, name) : NULL;
+    *number = found == NULL ? 0 : found->number;
     pthread_mutex_unlock(&store->mutex);
     return done;
 }
 
-bool group_by_number(struct logstore *store, uint32_t number, struct group **group, struct error *error)
+/* When the files of a group that is listed aren't there, it may have been deleted in between. */
+bool group_find(struct logstore *store, struct str name, struct group **group, struct error *error)
 {
-    pthread_mutex_lock(&store->mutex);
-    *group = group_of(store, number, error);
-    pthread_mutex_unlock(&store->mutex);
-    return *group != NULL;
+    uint32_t number, again;
+    *group = NULL;
+    if (!find_number(store, name, &number, error))
+        return false;
+    if (number == 0 || group_by_number(store, number, group, error))
+        return true;
+    struct error missing = *error;
+    *error = (struct error){0};
+    if (missing.code != ERROR_NOT_FOUND || !find_number(store, name, &again, error) || again == number) {
+        error_clear(error);
+        *error = missing;
+        return false;
+    }
+    error_clear(&missing);
+    return again == 0 || group_by_number(store, again, group, error);
 }
 
 /* --- making ----------------------------------------------------------------------------------------------
@@ -114,7 +84,7 @@ static bool add_group(struct logstore *store, struct document *document, struct 
         return false;
     }
     uint32_t number = added->number;
-    struct head head = head_of(store);
+    struct head head = group_head(store);
     struct buf bytes = buf_make(LIST_SIZE_MOST);
     char folder[32];
     snprintf(folder, sizeof folder, "group/%08x", number);
@@ -141,7 +111,7 @@ static bool make_group(struct logstore *store, struct str name, struct error *er
     struct document document = {.file = FILE_CLOSED};
     struct group_list list = {0};
     struct buf bytes = buf_make(LIST_SIZE_MOST);
-    struct head head = head_of(store);
+    struct head head = group_head(store);
     bool done = store_check_writable(store, error) &&
                 fsio_open(&lock, store->directory, "lock", O_RDWR, error) && fsio_lock(&lock, 0, error) &&
                 document_open(&document, store->directory, "groups", O_RDWR, &head, error) &&
@@ -154,6 +124,24 @@ static bool make_group(struct logstore *store, struct str name, struct error *er
     return done;
 }
 
+/* Finds the group unless it is dead: whoever began to delete it died on the way, and the work is ended here. */
+static bool find_alive(struct logstore *store, struct str name, struct group **group, struct error *error)
+{
+    if (!group_find(store, name, group, error))
+        return false;
+    if (*group == NULL)
+        return true;
+    pthread_mutex_lock(&(*group)->mutex);
+    bool done = group_members_load(*group, error);
+    bool dead = done && (*group)->membership.state == LOGSTORE_GROUP_DEAD;
+    pthread_mutex_unlock(&(*group)->mutex);
+    if (done && !dead)
+        return true;
+    group_release(*group);
+    *group = NULL;
+    return done && group_bury(store, name, error);
+}
+
 bool group_obtain(struct logstore *store, struct str name, struct group **group, struct error *error)
 {
     if (name.length < 1 || name.length > GROUP_NAME_MAX) {
@@ -161,7 +149,7 @@ bool group_obtain(struct logstore *store, struct str name, struct group **group,
                   name.length);
         return false;
     }
-    if (!group_find(store, name, group, error))
+    if (!find_alive(store, name, group, error))
         return false;
     if (*group != NULL)
         return true;
@@ -170,17 +158,6 @@ bool group_obtain(struct logstore *store, struct str name, struct group **group,
     if (*group == NULL)
         error_set(error, ERROR_NOT_FOUND, "the group was deleted in the same moment");
     return *group != NULL;
-}
-
-void groups_free(struct logstore *store)
-{
-    for (size_t i = 0; i < store->group_count; i++) {
-        offsets_close(&store->groups[i]->offsets);
-        group_members_close(store->groups[i]);
-        pthread_mutex_destroy(&store->groups[i]->mutex);
-        free(store->groups[i]);
-    }
-    free(store->groups);
 }
 
 /* --- locking and syncing ---------------------------------------------------------------------------------
@@ -203,32 +180,59 @@ void group_unlock(struct group *group)
     pthread_mutex_unlock(&group->mutex);
 }
 
-static struct group *group_at(struct logstore *store, size_t index)
+/* Metadata first: an offset on the disk must find its own. What a failed sync has left in doubt is written
+ * once more, since the kernel takes it for written. */
+static bool sync_files(struct group *group, bool in_doubt, struct error *error)
 {
-    pthread_mutex_lock(&store->mutex);
-    struct group *group = index < store->group_count ? store->groups[index] : NULL;
-    pthread_mutex_unlock(&store->mutex);
-    return group;
+    if (in_doubt) {
+        if (!group_lock(group, error))
+            return false;
+        bool done = offsets_write_again(&group->offsets, error);
+        group_unlock(group);
+        if (!done)
+            return false;
+    }
+    return fsio_sync(&group->offsets.metadata, error) && fsio_sync(&group->offsets.file, error);
 }
 
-/* Metadata first: an offset on the disk must find its own. */
+/* Syncs what this process has committed. */
 static bool sync_group(struct group *group, struct error *error)
 {
-    return fsio_sync(&group->offsets.metadata, error) && fsio_sync(&group->offsets.file, error);
+    pthread_mutex_lock(&group->mutex);
+    unsigned failed = group->failed_syncs;
+    group->unsynced = false;
+    pthread_mutex_unlock(&group->mutex);
+    bool done = sync_files(group, failed > 0, error);
+    pthread_mutex_lock(&group->mutex);
+    if (done && group->failed_syncs != failed) {
+        error_set(error, ERROR_IO, "another sync of the group failed in the same moment");
+        done = false;
+    }
+    group->failed_syncs = done ? 0 : group->failed_syncs + 1;
+    group->unsynced = group->unsynced || !done;
+    pthread_mutex_unlock(&group->mutex);
+    return done;
+}
+
+bool group_sync_if_needed(struct group *group, struct error *error)
+{
+    pthread_mutex_lock(&group->mutex);
+    bool unsynced = group->unsynced;
+    pthread_mutex_unlock(&group->mutex);
+    return !unsynced || sync_group(group, error);
 }
 
 bool groups_sync(struct logstore *store, struct error *error)
 {
     struct group *group;
-    for (size_t i = 0; (group = group_at(store, i)) != NULL; i++) {
-        pthread_mutex_lock(&group->mutex);
-        bool unsynced = group->unsynced;
-        group->unsynced = false;
-        pthread_mutex_unlock(&group->mutex);
-        if (unsynced && !sync_group(group, error))
-            return false;
+    uint32_t number = 0;
+    bool done = true;
+    while (done && (group = group_after(store, number)) != NULL) {
+        number = group->number;
+        done = group_sync_if_needed(group, error);
+        group_release(group);
     }
-    return true;
+    return done;
 }
 
 /* --- committing ------------------------------------------------------------------------------------------
@@ -289,33 +293,46 @@ static bool commit_locked(struct group *group, const struct logstore_commit *com
     return done;
 }
 
-/* Locks the group, settled as of *now; one that is deleted in the same moment is made anew. */
-static bool obtain_locked(struct logstore *store, struct str name, struct group **group, struct moment *now,
-                          struct error *error)
+/* Commits, if the group isn't deleted in the same moment: ERROR_NOT_FOUND. */
+static bool commit_to(struct group *group, const struct logstore_commit *commits, size_t count,
+                      struct error *error)
 {
-    for (int tries = 0;; tries++) {
-        if (!group_obtain(store, name, group, error) || !group_lock(*group, error))
-            return false;
-        *now = moment_now();
-        if (group_members_settle(*group, now, error))
-            return true;
-        group_unlock(*group);
-        if (error->code != ERROR_NOT_FOUND || tries > 0)
-            return false;
-        error_clear(error);
-    }
+    if (!group_lock(group, error))
+        return false;
+    struct moment now = moment_now();
+    bool done = group_members_settle(group, &now, error) && commit_locked(group, commits, count, now.wall, error);
+    group_unlock(group);
+    return done && group_commit_wait(group, error);
 }
 
 bool logstore_commit(struct logstore *store, struct str name, const struct logstore_commit *commits,
                      size_t count, struct error *error)
 {
-    struct group *group;
-    struct moment now;
-    if (!store_check_writable(store, error) || !obtain_locked(store, name, &group, &now, error))
+    if (!store_check_writable(store, error))
         return false;
-    bool done = commit_locked(group, commits, count, now.wall, error);
-    group_unlock(group);
-    return done && group_commit_wait(group, error);
+    for (bool again = true;; again = false) {
+        struct group *group;
+        if (!group_obtain(store, name, &group, error))
+            return false;
+        bool done = commit_to(group, commits, count, error);
+        group_release(group);
+        if (done || error->code != ERROR_NOT_FOUND || !again)
+            return done;
+        error_clear(error); /* deleted in the same moment: it is made anew */
+    }
+}
+
+/* -1: nothing was committed. */
+static bool find_committed(struct group *group, uint64_t identity, int64_t *offset, struct error *error)
+{
+    struct offsets_entry entry;
+    bool found;
+    pthread_mutex_lock(&group->mutex);
+    offsets_locked(&group->offsets);
+    bool done = offsets_find(&group->offsets, identity, &entry, &found, error);
+    pthread_mutex_unlock(&group->mutex);
+    *offset = done && found ? entry.offset : -1;
+    return done;
 }
 
 bool logstore_committed(struct logstore *store, struct str name, struct str topic, uint32_t partition,
@@ -323,19 +340,11 @@ bool logstore_committed(struct logstore *store, struct str name, struct str topi
 {
     struct group *group;
     struct partition_view view;
-    struct offsets_entry entry;
-    bool found = false;
+    *offset = -1;
     if (!store_find(store, topic, partition, &view, error) || !group_find(store, name, &group, error))
         return false;
-    if (group != NULL) {
-        pthread_mutex_lock(&group->mutex);
-        offsets_locked(&group->offsets);
-        bool done = offsets_find(&group->offsets, offsets_identity(view.place.topic, partition), &entry,
-                                 &found, error);
-        pthread_mutex_unlock(&group->mutex);
-        if (!done)
-            return false;
-    }
-    *offset = found ? entry.offset : -1;
-    return true;
+    bool done = group == NULL ||
+                find_committed(group, offsets_identity(view.place.topic, partition), offset, error);
+    group_release(group);
+    return done;
 }

@@ -58,12 +58,23 @@ static bool reset_locked(struct group *group, const struct partition_view *view,
                      start, end, &result->after, error))
         return false;
     result->after = result->after < start ? start : result->after > end ? end : result->after;
-    if (dry_run || result->after == result->before)
+    if (dry_run)
         return true;
     entry.offset = result->after;
     entry.time = now.wall;
     group->unsynced = true;
     return offsets_put(&group->offsets, &entry, STR_LITERAL(""), error);
+}
+
+static bool reset_group(struct group *group, const struct partition_view *view,
+                        const struct logstore_commit *commit, enum logstore_target target, bool dry_run,
+                        struct logstore_reset_result *result, struct error *error)
+{
+    if (!group_lock(group, error))
+        return false;
+    bool done = reset_locked(group, view, commit, target, dry_run, result, error);
+    group_unlock(group);
+    return done && (dry_run || group_commit_wait(group, error));
 }
 
 bool logstore_reset_group(struct logstore *store, struct str name, struct str topic, uint32_t partition,
@@ -81,11 +92,9 @@ bool logstore_reset_group(struct logstore *store, struct str name, struct str to
         error_set(error, ERROR_NOT_FOUND, "there is no group %s", quote(name, &quoted));
         return false;
     }
-    if (!group_lock(group, error))
-        return false;
-    bool done = reset_locked(group, &view, &commit, target, dry_run, result, error);
-    group_unlock(group);
-    return done && (dry_run || group_commit_wait(group, error));
+    bool done = reset_group(group, &view, &commit, target, dry_run, result, error);
+    group_release(group);
+    return done;
 }
 
 /* --- deleting --------------------------------------------------------------------------------------------
@@ -126,41 +135,78 @@ static bool unlist(struct document *document, struct str name, struct error *err
     return done;
 }
 
-/* Declares it dead first, so that nobody commits to what is about to go. */
-static bool delete_locked(struct group *group, struct document *document, struct str name,
-                          struct error *error)
+/* From then on nobody commits to it, even who has it open. */
+static bool declare_dead(struct group *group, struct error *error)
 {
     struct moment now = moment_now();
     if (!group_members_settle(group, &now, error) || !group_check_empty(group, error))
         return false;
     group->membership.state = LOGSTORE_GROUP_DEAD;
-    return unlist(document, name, error) && group_members_save(group, error) &&
-           remove_files(group->store, group->number, error);
+    return group_members_save(group, error);
+}
+
+/* In this order, so that whoever dies on the way leaves either what is still a group, or something that says
+ * that it is none; group_obtain() then ends the work. */
+static bool delete_locked(struct group *group, struct document *document, struct str name, bool alive_too,
+                          struct error *error)
+{
+    if (!group_members_load(group, error))
+        return false;
+    if (group->membership.state != LOGSTORE_GROUP_DEAD) {
+        if (!alive_too)
+            return true;
+        if (!declare_dead(group, error))
+            return false;
+    }
+    pthread_mutex_lock(&group->store->mutex);
+    group->deleted = true;
+    pthread_mutex_unlock(&group->store->mutex);
+    return unlist(document, name, error) && remove_files(group->store, group->number, error);
+}
+
+/* Finds the group while the list is locked, and does the work. */
+static bool delete_listed(struct logstore *store, struct document *document, struct str name, bool alive_too,
+                          struct error *error)
+{
+    struct group *group;
+    struct quoted quoted;
+    if (!group_find(store, name, &group, error))
+        return false;
+    if (group == NULL && alive_too)
+        error_set(error, ERROR_NOT_FOUND, "there is no group %s", quote(name, &quoted));
+    if (group == NULL)
+        return !alive_too;
+    bool done = group_lock(group, error);
+    if (done) {
+        done = delete_locked(group, document, name, alive_too, error);
+        group_unlock(group);
+    }
+    group_release(group);
+    return done;
+}
+
+static bool delete_group(struct logstore *store, struct str name, bool alive_too, struct error *error)
+{
+    struct file lock = FILE_CLOSED;
+    struct document document = {.file = FILE_CLOSED};
+    struct head head = group_head(store);
+    bool done = store_check_writable(store, error) &&
+                fsio_open(&lock, store->directory, "lock", O_RDWR, error) && fsio_lock(&lock, 0, error) &&
+                document_open(&document, store->directory, "groups", O_RDWR, &head, error) &&
+                delete_listed(store, &document, name, alive_too, error);
+    document_close(&document);
+    fsio_close(&lock);
+    return done;
 }
 
 bool logstore_delete_group(struct logstore *store, struct str name, struct error *error)
 {
-    struct quoted quoted;
-    struct group *group = NULL;
-    struct file lock = FILE_CLOSED;
-    struct document document = {.file = FILE_CLOSED};
-    struct head head = {.kind = HEAD_DOCUMENT};
-    memcpy(head.store, store->id, STORE_ID_SIZE);
-    bool done = store_check_writable(store, error) &&
-                fsio_open(&lock, store->directory, "lock", O_RDWR, error) && fsio_lock(&lock, 0, error) &&
-                document_open(&document, store->directory, "groups", O_RDWR, &head, error) &&
-                group_find(store, name, &group, error);
-    if (done && group == NULL) {
-        error_set(error, ERROR_NOT_FOUND, "there is no group %s", quote(name, &quoted));
-        done = false;
-    }
-    if (done && (done = group_lock(group, error))) {
-        done = delete_locked(group, &document, name, error);
-        group_unlock(group);
-    }
-    document_close(&document);
-    fsio_close(&lock);
-    return done;
+    return delete_group(store, name, true, error);
+}
+
+bool group_bury(struct logstore *store, struct str name, struct error *error)
+{
+    return delete_group(store, name, false, error);
 }
 
 /* --- expiry ----------------------------------------------------------------------------------------------
@@ -225,6 +271,19 @@ static bool expire_locked(struct group *group, int64_t retention_ms, bool *none,
     return done;
 }
 
+static bool expire_open(struct group *group, bool *none, struct error *error)
+{
+    struct logstore *store = group->store;
+    pthread_mutex_lock(&store->mutex);
+    int64_t retention_ms = store->catalog.offsets_retention_ms;
+    pthread_mutex_unlock(&store->mutex);
+    if (!group_lock(group, error))
+        return false;
+    bool done = expire_locked(group, retention_ms, none, error);
+    group_unlock(group);
+    return done;
+}
+
 static bool expire_group(struct logstore *store, struct str name, struct error *error)
 {
     struct group *group;
@@ -233,13 +292,12 @@ static bool expire_group(struct logstore *store, struct str name, struct error *
         return false;
     if (group == NULL)
         return true;
-    pthread_mutex_lock(&store->mutex);
-    int64_t retention_ms = store->catalog.offsets_retention_ms;
-    pthread_mutex_unlock(&store->mutex);
-    if (!group_lock(group, error))
-        return false;
-    bool done = expire_locked(group, retention_ms, &none, error);
-    group_unlock(group);
+    bool done = expire_open(group, &none, error);
+    group_release(group);
+    if (!done && error->code == ERROR_NOT_FOUND) {
+        error_clear(error);
+        return group_bury(store, name, error);
+    }
     return done && (!none || logstore_delete_group(store, name, error));
 }
 

@@ -13,7 +13,7 @@
  * of the store (names) changes only when it is refreshed, which happens at the two functions that say so.
  */
 
-enum { SLOTS_SIZE_MOST = 1 << 30, METADATA_MOST = 1 << 16 };
+enum { SLOTS_SIZE_MOST = 1 << 30, METADATA_MOST = 1 << 16, MEMBER_TEXTS_MOST = 1 << 30 };
 
 /* Where a topic number's index is found; index UINT32_MAX: the place is free. */
 struct number_place {
@@ -34,6 +34,7 @@ struct logstore_observer {
     struct logstore_observed_group *groups;
     struct error *failures;                   /* by group */
     struct logstore_observed_member *members; /* of all groups */
+    struct buf member_texts;                  /* their ids, client ids and hosts, one after the other */
     size_t group_count, failure_count, member_count, member_capacity;
 
     struct logstore_observed_commit *commits;
@@ -56,6 +57,7 @@ struct logstore_observer *logstore_observer_open(const char *path, struct error 
     observer->path = copy;
     observer->slots = buf_make(SLOTS_SIZE_MOST);
     observer->metadata = buf_make(METADATA_MOST);
+    observer->member_texts = buf_make(MEMBER_TEXTS_MOST);
     return observer;
 }
 
@@ -92,6 +94,7 @@ void logstore_observer_close(struct logstore_observer **observer)
     free(closing->commits);
     buf_free(&closing->slots);
     buf_free(&closing->metadata);
+    buf_free(&closing->member_texts);
     free(closing->path);
     free(closing);
 }
@@ -320,8 +323,8 @@ static bool reserve_members(struct logstore_observer *observer, size_t count, st
     return true;
 }
 
-/* Notes those members that aren't gone. Their array may still move, so for now the group tells only how many.
- */
+/* Notes those members that aren't gone. Their array and texts may still move, so for now the group tells only
+ * how many, and the texts how long they are. */
 static bool note_members(struct logstore_observer *observer, const struct membership *membership,
                          const struct moment *now, size_t *alive, struct error *error)
 {
@@ -333,16 +336,35 @@ static bool note_members(struct logstore_observer *observer, const struct member
         if (member_gone_for(member, now) > 0)
             continue;
         observer->members[observer->member_count++] = (struct logstore_observed_member){
-            .id = member->id,
-            .client_id = member->client_id,
-            .host = member->host,
+            .id = {NULL, member->id.length},
+            .client_id = {NULL, member->client_id.length},
+            .host = {NULL, member->host.length},
             .session_timeout_ms = member->session_timeout_ms,
             .max_poll_interval_ms = member->max_poll_interval_ms,
             .assigned = member_assigned(member),
         };
+        buf_add_str(&observer->member_texts, member->id);
+        buf_add_str(&observer->member_texts, member->client_id);
+        buf_add_str(&observer->member_texts, member->host);
         ++*alive;
     }
     return true;
+}
+
+/* Gives the members their texts, and the groups their members. */
+static void place_members(struct logstore_observer *observer)
+{
+    const char *text = observer->member_texts.bytes;
+    for (size_t i = 0; i < observer->member_count; i++) {
+        struct logstore_observed_member *member = &observer->members[i];
+        member->id.bytes = text;
+        member->client_id.bytes = member->id.bytes + member->id.length;
+        member->host.bytes = member->client_id.bytes + member->client_id.length;
+        text = member->host.bytes + member->host.length;
+    }
+    const struct logstore_observed_member *next = observer->members;
+    for (size_t i = 0; i < observer->group_count; next += observer->groups[i++].member_count)
+        observer->groups[i].members = next;
 }
 
 /* When the last of them was gone, as nobody has written it down yet. */
@@ -356,13 +378,10 @@ static int64_t last_gone(const struct membership *membership, const struct momen
     return now->wall - shortest;
 }
 
-static bool observe_group(struct logstore_observer *observer, const struct group_name *name,
-                          const struct moment *now, struct logstore_observed_group *observed,
-                          struct error *error)
+static bool observe_members(struct logstore_observer *observer, struct group *group,
+                            const struct moment *now, struct logstore_observed_group *observed,
+                            struct error *error)
 {
-    struct group *group;
-    if (!group_by_number(observer->store, name->number, &group, error))
-        return false;
     offsets_locked(&group->offsets); /* others write, though there is no lock */
     if (!group_members_load(group, error) || !group_members_load_times(group, error) ||
         !note_members(observer, &group->membership, now, &observed->member_count, error))
@@ -376,6 +395,18 @@ static bool observe_group(struct logstore_observer *observer, const struct group
     return true;
 }
 
+static bool observe_group(struct logstore_observer *observer, const struct group_name *name,
+                          const struct moment *now, struct logstore_observed_group *observed,
+                          struct error *error)
+{
+    struct group *group;
+    if (!group_by_number(observer->store, name->number, &group, error))
+        return false;
+    bool done = observe_members(observer, group, now, observed, error);
+    group_release(group);
+    return done;
+}
+
 bool logstore_observe_groups(struct logstore_observer *observer,
                              const struct logstore_observed_group **groups, size_t *count,
                              struct error *error)
@@ -383,6 +414,7 @@ bool logstore_observe_groups(struct logstore_observer *observer,
     if (!is_entered(observer, error))
         return false;
     observer->group_count = observer->member_count = 0;
+    buf_reset(&observer->member_texts);
     pthread_mutex_lock(&observer->store->mutex);
     bool done = groups_refresh(observer->store, error);
     pthread_mutex_unlock(&observer->store->mutex);
@@ -400,16 +432,18 @@ bool logstore_observe_groups(struct logstore_observer *observer,
         if (!observe_group(observer, &list->groups[i], &now, observed, &observer->failures[i]))
             observed->failure = &observer->failures[i];
     }
-    const struct logstore_observed_member *next = observer->members;
-    for (uint32_t i = 0; i < list->count; next += observer->groups[i++].member_count)
-        observer->groups[i].members = next;
+    if (!buf_ok(&observer->member_texts)) {
+        error_set(error, ERROR_MEMORY, "no memory to observe members");
+        return false;
+    }
     observer->group_count = list->count;
+    place_members(observer);
     *groups = observer->groups;
     *count = observer->group_count;
     return true;
 }
 
-/* The group of this index; NULL: it can't be read. */
+/* The group of this index, to be released; NULL: it can't be read. */
 static struct group *group_of(struct logstore_observer *observer, size_t index, struct error *error)
 {
     struct group *group = NULL;
@@ -479,25 +513,25 @@ bool logstore_observe_commits(struct logstore_observer *observer, size_t group,
                               struct error *error)
 {
     struct group *file = group_of(observer, group, error);
-    if (file == NULL || !reserve_commits(observer, &file->offsets, error) ||
-        !offsets_each(&file->offsets, note_commits, observer, error))
-        return false;
+    bool done = file != NULL && reserve_commits(observer, &file->offsets, error) &&
+                offsets_each(&file->offsets, note_commits, observer, error);
+    group_release(file);
     *commits = observer->commits;
     *count = observer->commit_count;
-    return true;
+    return done;
 }
 
 bool logstore_observe_metadata(struct logstore_observer *observer, size_t group,
                                const struct logstore_observed_commit *commit, struct str *metadata,
                                struct error *error)
 {
-    const struct group *file = group_of(observer, group, error);
-    if (file == NULL)
-        return false;
     if (commit->topic >= observer->topic_count) {
         error_set(error, ERROR_USAGE, "there is no topic %u", commit->topic);
         return false;
     }
+    struct group *file = group_of(observer, group, error);
+    if (file == NULL)
+        return false;
     struct offsets_entry entry = {
         .identity =
             offsets_identity(observer->store->catalog.topics[commit->topic].number, commit->partition),
@@ -505,10 +539,10 @@ bool logstore_observe_metadata(struct logstore_observer *observer, size_t group,
         .sequence = (uint16_t)(commit->metadata >> 32),
         .flags = commit->metadata != 0 ? OFFSETS_METADATA : 0,
     };
-    if (!offsets_metadata(&file->offsets, &entry, &observer->metadata, error))
-        return false;
+    bool done = offsets_metadata(&file->offsets, &entry, &observer->metadata, error);
+    group_release(file);
     *metadata = buf_str(&observer->metadata);
-    return true;
+    return done;
 }
 
 /* --- timestamps ------------------------------------------------------------------------------------------

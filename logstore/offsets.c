@@ -637,3 +637,26 @@ bool offsets_delete(struct offsets *offsets, uint64_t identity, struct error *er
         offsets->first_free = slot;
     return true;
 }
+
+static bool write_file_again(const struct file *file, uint8_t *bytes, size_t size, struct error *error)
+{
+    size_t got = size;
+    for (uint64_t position = 0; got == size; position += got)
+        if (!fsio_read(file, bytes, size, position, &got, error) ||
+            !fsio_write(file, bytes, got, position, error))
+            return false;
+    return true;
+}
+
+bool offsets_write_again(struct offsets *offsets, struct error *error)
+{
+    const size_t size = (size_t)SLOTS_AT_ONCE * OFFSETS_SLOT_SIZE;
+    buf_reset(&offsets->scratch);
+    uint8_t *bytes = (uint8_t *)buf_room(&offsets->scratch, size);
+    if (bytes == NULL) {
+        error_set(error, ERROR_MEMORY, "no memory to write offsets again");
+        return false;
+    }
+    return write_file_again(&offsets->metadata, bytes, size, error) &&
+           write_file_again(&offsets->file, bytes, size, error);
+}

@@ -75,6 +75,9 @@ bool offsets_put(struct offsets *offsets, const struct offsets_entry *entry, str
 /* Frees the identity's slot, if it has one. */
 bool offsets_delete(struct offsets *offsets, uint64_t identity, struct error *error);
 
+/* Writes all that is in both files once more where it is. The caller holds the lock. */
+bool offsets_write_again(struct offsets *offsets, struct error *error);
+
 /* Reads the metadata of an entry into `metadata`; ERROR_NOT_FOUND: it has been replaced since. */
 bool offsets_metadata(const struct offsets *offsets, const struct offsets_entry *entry, struct buf *metadata,
                       struct error *error);

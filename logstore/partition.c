@@ -1,7 +1,6 @@
 #include "logstore/recover.h"
+#include "logstore/scan.h"
 #include "logstore/store.h"
-
-#include "logstore/bytes.h"
 
 #include "exporter/base/clock.h"
 
@@ -14,6 +13,8 @@
  * 2. The slot is written last: it is what makes batches, and a new segment, part of the log.
  * 3. start <= durable <= end <= written, but that in the modes without a sync before each answer the end runs
  * ahead of what is durable.
+ * 4. After a sync that failed the kernel takes for written what isn't, and a further sync would succeed without
+ * having done anything. So the slot counts such failures, and who syncs next writes again what is in doubt.
  */
 
 enum { SMALLEST_STEP = 16384, LARGEST_STEP = 16777216 };
@@ -115,6 +116,28 @@ static bool begin_segment(struct partition *partition, struct slot *slot, struct
     return true;
 }
 
+/* Notes in the slot that a sync has failed, whose error is told already. The caller holds the append lock,
+ * and gives up what it was about. */
+static void note_failed_sync(struct partition *partition)
+{
+    struct slot slot;
+    struct error ignored = {0};
+    const struct file *file = &partition->store->partitions_file;
+    if (slot_read(file, partition->slot, &slot, &ignored)) {
+        slot.failed_syncs++;
+        (void)slot_write(file, partition->slot, &slot, &ignored);
+    }
+    error_clear(&ignored);
+}
+
+/* Writes once more what a failed sync has left in doubt. ERROR_CORRUPT: it is lost already, and the partition
+ * takes nothing more until the machine has booted, which cuts off what never was durable. */
+static bool settle_doubt(const struct segment *segment, const struct slot *slot, struct error *error)
+{
+    return slot->failed_syncs == 0 ||
+           scan_write_again(segment, slot->durable_position, slot->position, error);
+}
+
 /* Syncs a segment, and its name unless that was done with the first of its batches. */
 static bool sync_segment(struct partition *partition, const struct slot *slot, const struct file *file,
                          struct error *error)
@@ -129,11 +152,17 @@ static bool sync_segment(struct partition *partition, const struct slot *slot, c
 static bool end_segment(struct partition *partition, struct slot *slot, struct error *error)
 {
     uint8_t bytes[BATCH_HEADER_SIZE];
+    const struct segment *segment = &partition->segment;
     batch_encode_end(bytes, slot->written, slot->max_timestamp, slot->chain);
-    if (!fsio_write(&partition->segment.log, bytes, sizeof bytes, slot->position, error) ||
-        !sync_segment(partition, slot, &partition->segment.log, error))
+    if (!settle_doubt(segment, slot, error) ||
+        !fsio_write(&segment->log, bytes, sizeof bytes, slot->position, error))
         return false;
+    if (!sync_segment(partition, slot, &segment->log, error)) {
+        note_failed_sync(partition);
+        return false;
+    }
     slot->durable = slot->written;
+    slot->failed_syncs = 0;
     return true;
 }
 
@@ -292,7 +321,8 @@ bool partition_take_rolled(struct partition *partition)
 /* --- syncing ---------------------------------------------------------------------------------------------
  */
 
-/* An own descriptor of the active segment, so that it can be synced while others append to it. */
+/* An own descriptor of the active segment, so that it can be synced while others append to it. What is in
+ * doubt is written again. */
 static bool borrow_active(struct partition *partition, struct slot *slot, struct file *file,
                           struct error *error)
 {
@@ -300,25 +330,41 @@ static bool borrow_active(struct partition *partition, struct slot *slot, struct
     if (!partition_lock(partition, slot, error))
         return false;
     bool done = slot->segment < 0 ||
-                (open_active(partition, slot, error) && fsio_duplicate(&partition->segment.log, file, error));
+                (open_active(partition, slot, error) &&
+                 settle_doubt(&partition->segment, slot, error) &&
+                 fsio_duplicate(&partition->segment.log, file, error));
     partition_unlock(partition);
     return done;
 }
 
-/* Notes that the records which `synced` tells of are on the disk. */
+/* Writes into *slot that the records which `synced` tells of are on the disk. */
+static void mark_durable(struct slot *slot, const struct slot *synced)
+{
+    if (synced->written > slot->durable)
+        slot->durable = synced->written;
+    if (slot->segment == synced->segment) {
+        slot->failed_syncs = 0;
+        if (synced->position > slot->durable_position)
+            slot->durable_position = synced->position;
+    }
+    if (slot->end < slot->durable)
+        slot->end = slot->durable;
+}
+
+/* Notes that the records which `synced` tells of were synced, unless another sync failed meanwhile. */
 static bool note_durable(struct partition *partition, const struct slot *synced, struct error *error)
 {
     struct slot slot;
     if (!partition_lock(partition, &slot, error))
         return false;
-    if (synced->written > slot.durable)
-        slot.durable = synced->written;
-    if (slot.segment == synced->segment && synced->position > slot.durable_position)
-        slot.durable_position = synced->position;
-    if (slot.end < slot.durable)
-        slot.end = slot.durable;
-    bool done = slot_write(&partition->store->partitions_file, partition->slot, &slot, error);
-    if (synced->written == slot.written)
+    bool done = slot.durable >= synced->written || slot.failed_syncs == synced->failed_syncs;
+    if (done) {
+        mark_durable(&slot, synced);
+        done = slot_write(&partition->store->partitions_file, partition->slot, &slot, error);
+    } else {
+        error_set(error, ERROR_IO, "another sync of the partition failed in the same moment");
+    }
+    if (done && synced->written == slot.written)
         partition->unsynced = false;
     partition_unlock(partition);
     return done;
@@ -337,7 +383,15 @@ static bool sync_active(struct partition *partition, int64_t offset, struct erro
         return false;
     bool done = file.fd < 0 || sync_segment(partition, &slot, &file, error);
     fsio_close(&file);
-    return done && note_durable(partition, &slot, error);
+    if (done)
+        return note_durable(partition, &slot, error);
+    struct error ignored = {0};
+    if (partition_lock(partition, &slot, &ignored)) {
+        note_failed_sync(partition);
+        partition_unlock(partition);
+    }
+    error_clear(&ignored);
+    return false;
 }
 
 bool partition_sync(struct partition *partition, int64_t offset, struct error *error)

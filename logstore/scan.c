@@ -87,6 +87,21 @@ bool scan_batch(struct scan *scan, const struct segment *segment, uint64_t posit
     return false;
 }
 
+bool scan_write_again(const struct segment *segment, uint64_t from, uint64_t to, struct error *error)
+{
+    struct scan scan = {0};
+    bool done = true;
+    while (done && from < to) {
+        struct batch batch;
+        const uint8_t *bytes;
+        done = scan_batch(&scan, segment, from, to, -1, &batch, &bytes, error) &&
+               fsio_write(&segment->log, bytes, batch.length, from, error);
+        from += batch.length;
+    }
+    scan_free(&scan);
+    return done;
+}
+
 void scan_forget(struct scan *scan)
 {
     scan->segment = NULL;

@@ -19,6 +19,9 @@ struct scan {
 bool scan_batch(struct scan *scan, const struct segment *segment, uint64_t position, uint64_t limit,
                 int64_t expected, struct batch *batch, const uint8_t **bytes, struct error *error);
 
+/* Writes the batches from one position up to another once more where they are. ERROR_CORRUPT as above. */
+bool scan_write_again(const struct segment *segment, uint64_t from, uint64_t to, struct error *error);
+
 /* Forgets what was read, e.g. since the segment is another one now. */
 void scan_forget(struct scan *scan);
 void scan_free(struct scan *scan);

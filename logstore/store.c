@@ -61,7 +61,8 @@ static bool create_documents(int directory, const uint8_t id[STORE_ID_SIZE], str
     return done;
 }
 
-/* Everything, the file `store` last: where it is, the store is whole. The caller holds the lock. */
+/* Everything, the file `store` last: where it is, the store is whole, and on the disk but for that name. The
+ * caller holds the lock. */
 static bool create_all(int directory, struct error *error)
 {
     uint8_t id[STORE_ID_SIZE];
@@ -72,7 +73,8 @@ static bool create_all(int directory, struct error *error)
            create_documents(directory, id, error) &&
            create_plain(directory, "partitions", &partitions, SLOTS_BEGIN, error) &&
            create_plain(directory, "store.new", &head, HEAD_SIZE, error) &&
-           fsio_rename(directory, "store.new", "store", error) && fsio_sync_folder(directory, ".", error);
+           fsio_sync_folder(directory, ".", error) && fsio_sync_folder(directory, "..", error) &&
+           fsio_rename(directory, "store.new", "store", error);
 }
 
 static bool is_there(int directory)
@@ -144,6 +146,12 @@ static bool open_files(struct logstore *store, struct error *error)
     return done;
 }
 
+/* Who made the store may have died before its name was on the disk. */
+static bool sync_name(const struct logstore *store, struct error *error)
+{
+    return store->options.access == LOGSTORE_READ || fsio_sync_folder(store->directory, ".", error);
+}
+
 static struct logstore *new_store(const char *path, const struct logstore_options *options)
 {
     struct logstore *store = calloc(1, sizeof *store);
@@ -178,7 +186,7 @@ struct logstore *logstore_open(const char *path, const struct logstore_options *
     }
     if (open_directory(store, error) &&
         (store->options.access != LOGSTORE_CREATE || create(store->directory, error)) &&
-        read_id(store, error) && open_files(store, error))
+        read_id(store, error) && open_files(store, error) && sync_name(store, error))
         return store;
     error_wrap(error, "open log store %s", path);
     logstore_close(&store);
@@ -206,7 +214,7 @@ void logstore_close(struct logstore **store)
     }
     for (size_t i = 0; i < closing->partition_count; i++)
         free_partition(closing->partitions[i]);
-    groups_free(closing);
+    groups_close(closing);
     struct buf *spare = atomic_exchange(&closing->spare_buf, NULL);
     if (spare != NULL)
         buf_free(spare);
@@ -237,6 +245,11 @@ bool store_check_writable(const struct logstore *store, struct error *error)
 /* --- finding ---------------------------------------------------------------------------------------------
  */
 
+bool store_sync_read(const struct logstore *store, const struct document *document, struct error *error)
+{
+    return store->options.access == LOGSTORE_READ || document_sync(document, error);
+}
+
 bool store_refresh(struct logstore *store, struct error *error)
 {
     bool changed;
@@ -246,6 +259,7 @@ bool store_refresh(struct logstore *store, struct error *error)
         return true;
     struct buf bytes = buf_make(DOCUMENT_SIZE_MOST);
     if (!document_read(&store->catalog_document, &bytes, error) ||
+        !store_sync_read(store, &store->catalog_document, error) ||
         !catalog_decode(&store->catalog, buf_str(&bytes), error)) {
         store->catalog_document.sequence = 0; /* to be read again */
         buf_free(&bytes);

@@ -36,8 +36,9 @@ struct logstore {
     struct document groups_document;
     struct buf groups_bytes;
     struct group_list group_list;
-    struct group **groups; /* owned, each also: those that this process has used */
-    size_t group_count;
+    struct group **groups; /* owned, each also: those that are open, by rising number */
+    size_t group_count, group_capacity;
+    uint64_t group_turns; /* counts when each was used last */
 };
 
 /* A partition that this process has used. It stays as long as the store is open. */
@@ -90,6 +91,9 @@ bool store_sync_if_due(struct logstore *store, struct error *error);
 
 /* Brings the catalog in memory up to date; the caller holds the mutex. */
 bool store_refresh(struct logstore *store, struct error *error);
+
+/* document_sync() of what was just read, for who may write to the store. */
+bool store_sync_read(const struct logstore *store, const struct document *document, struct error *error);
 
 /* --- partition.c: writing --------------------------------------------------------------------------------
  */

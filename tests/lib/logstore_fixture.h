@@ -1,6 +1,7 @@
 #ifndef TESTS_LIB_LOGSTORE_FIXTURE_H
 #define TESTS_LIB_LOGSTORE_FIXTURE_H
 
+#include "logstore/fsio.h"
 #include "logstore/logstore.h"
 
 #include <setjmp.h>
@@ -71,6 +72,14 @@ __attribute__((unused)) static struct logstore *fixture_open(enum logstore_acces
     struct logstore *store = logstore_open(fixture_folder, &options, &error);
     MUST(store != NULL);
     return store;
+}
+
+/* For a seam that only watches, or says which boot it is. */
+__attribute__((unused)) static int fixture_no_fault(void *context, struct fsio_step *step)
+{
+    (void)context;
+    (void)step;
+    return 0;
 }
 
 __attribute__((unused)) static struct logstore_record fixture_record(const char *key, const char *value)

@@ -1,7 +1,6 @@
 #ifndef TESTS_LIB_LOGSTORE_GOLDEN_H
 #define TESTS_LIB_LOGSTORE_GOLDEN_H
 
-#include "logstore/fsio.h"
 #include "tests/lib/logstore_fixture.h"
 
 #include "exporter/base/clock.h"
@@ -46,19 +45,7 @@ int gethostname(char *name, size_t length)
     return 0;
 }
 
-static int golden_no_fault(void *context, enum fsio_call call, int fd, const char *name, uint64_t position,
-                           size_t *count)
-{
-    (void)context;
-    (void)call;
-    (void)fd;
-    (void)name;
-    (void)position;
-    (void)count;
-    return 0;
-}
-
-static const struct fsio_fault golden_machine = {.before = golden_no_fault, .boot = 0x0123456789abcdef};
+static const struct fsio_fault golden_machine = {.before = fixture_no_fault, .boot = 0x0123456789abcdef};
 
 /* Where the file `name` of the store is. */
 static void golden_path(char path[512], const char *name)

@@ -1,5 +1,4 @@
 #include "logstore/cli/cli.h"
-#include "logstore/fsio.h"
 #include "tests/lib/logstore_fixture.h"
 
 #include <fcntl.h>
@@ -139,15 +138,12 @@ static struct meddling {
     int opened;
 } meddling;
 
-static int at_second_segment(void *context, enum fsio_call call, int fd, const char *name, uint64_t position,
-                             size_t *count)
+static int at_second_segment(void *context, struct fsio_step *step)
 {
     (void)context;
-    (void)fd;
-    (void)position;
-    (void)count;
-    size_t length = strlen(name);
-    if (call != FSIO_OPEN || length < 4 || strcmp(name + length - 4, ".log") != 0 || ++meddling.opened != 2)
+    size_t length = strlen(step->name);
+    if (step->call != FSIO_OPEN || length < 4 || strcmp(step->name + length - 4, ".log") != 0 ||
+        ++meddling.opened != 2)
         return 0;
     struct error error = {0};
     struct logstore *store = fixture_open(LOGSTORE_WRITE, LOGSTORE_FSYNC_NEVER);

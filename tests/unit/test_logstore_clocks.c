@@ -1,4 +1,3 @@
-#include "logstore/fsio.h"
 #include "tests/lib/logstore_fixture.h"
 
 #include "exporter/base/clock.h"
@@ -25,19 +24,7 @@ int64_t clock_monotonic_us(void)
     return run_us;
 }
 
-static int no_fault(void *context, enum fsio_call call, int fd, const char *name, uint64_t position,
-                    size_t *count)
-{
-    (void)context;
-    (void)call;
-    (void)fd;
-    (void)name;
-    (void)position;
-    (void)count;
-    return 0;
-}
-
-static struct fsio_fault machine = {.before = no_fault};
+static struct fsio_fault machine = {.before = fixture_no_fault};
 
 static int set_up(void **state)
 {

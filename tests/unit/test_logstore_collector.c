@@ -1,7 +1,6 @@
 #include "collectors/logstore/logstore_collector.h"
 #include "exporter/base/clock.h"
 #include "exporter/config.h"
-#include "logstore/fsio.h"
 #include "tests/lib/logstore_fixture.h"
 
 /* What the collector makes of a store, and what it asks the files for. */
@@ -12,15 +11,11 @@ enum { PARTITIONS = 50, GROUPS = 4, RECORDS = 10 };
 
 static long segments_opened, calls;
 
-static int count_calls(void *context, enum fsio_call call, int fd, const char *name, uint64_t position,
-                       size_t *count)
+static int count_calls(void *context, struct fsio_step *step)
 {
     (void)context;
-    (void)fd;
-    (void)position;
-    (void)count;
     calls++;
-    segments_opened += call == FSIO_OPEN && strstr(name, ".log") != NULL;
+    segments_opened += step->call == FSIO_OPEN && strstr(step->name, ".log") != NULL;
     return 0;
 }
 

@@ -1,153 +1,53 @@
-#include "logstore/fsio.h"
+#include "tests/lib/logstore_disk.h"
 #include "tests/lib/logstore_fixture.h"
-
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/stat.h>
 
 /*
  * Every file operation of a scenario is made to fail, one after the other, in three ways:
  *
- *   death   the nth call and all that follow fail, as when the process dies there; a write is torn at some
- * place power   likewise, and then what was written since its file was last synced is forgotten, and the
- * machine counts as booted anew hiccup  only the nth call fails, and the process goes on
+ *   death    the nth call and all that follow fail, as when the process dies there; a write is torn at some place
+ *   power    likewise, and then the disk forgets what wasn't synced, and the machine boots anew
+ *   hiccup   only the nth call fails, and the process goes on
  *
  * Afterwards the store has to hold every record and commit that was acknowledged, in order and whole, and
- * nothing that was never tried, and to take new ones.
+ * nothing that was never tried, and to take new ones. Then the power fails again, and the same has to be true:
+ * so whoever built on what another one left unsynced, or on a sync that had failed before, is found out.
  */
 
 #define TOPIC STR_LITERAL("t")
 #define GROUP STR_LITERAL("g")
+#define OTHER_TOPIC STR_LITERAL("other")
+#define OTHER_GROUP STR_LITERAL("other group")
 
 enum { PARTITIONS = 2, RECORDS_MOST = 4096 };
 
-/* What a write replaced that was not synced yet. */
-struct undo {
-    dev_t device;
-    ino_t inode;
-    int fd; /* a duplicate */
-    uint64_t position;
-    size_t written; /* bytes */
-    size_t count;   /* of bytes that were there before */
-    uint64_t size;  /* of the file before */
-    char *bytes;    /* owned */
-};
-
 enum way { DEATH, POWER, HICCUP, WAYS };
+
+static const char *const WAY_NAMES[WAYS] = {"death", "power", "hiccup"};
 
 static struct faults {
     enum way way;
     long left;     /* calls until the fault; negative: it has been */
     unsigned tear; /* how many sevenths of a torn write are written */
     bool armed, hit;
-    struct undo *undos; /* owned */
-    size_t undo_count, undo_capacity;
 } faults;
 
-static void forget_undo(size_t index)
-{
-    close(faults.undos[index].fd);
-    free(faults.undos[index].bytes);
-    faults.undos[index] = faults.undos[--faults.undo_count];
-}
+static char round_name[64]; /* for people */
 
-static void note_write(int fd, uint64_t position, size_t count)
-{
-    struct stat status;
-    if (fstat(fd, &status) != 0)
-        abort();
-    if (faults.undo_count == faults.undo_capacity) {
-        faults.undo_capacity = 2 * faults.undo_capacity + 64;
-        faults.undos = realloc(faults.undos, faults.undo_capacity * sizeof *faults.undos);
-    }
-    char *bytes = malloc(count + 1);
-    if (faults.undos == NULL || bytes == NULL)
-        abort();
-    ssize_t before = pread(fd, bytes, count, (off_t)position);
-    faults.undos[faults.undo_count++] = (struct undo){
-        .device = status.st_dev,
-        .inode = status.st_ino,
-        .fd = dup(fd),
-        .position = position,
-        .written = count,
-        .count = before < 0 ? 0 : (size_t)before,
-        .size = (uint64_t)status.st_size,
-        .bytes = bytes,
-    };
-}
-
-/* What was synced stays; the others keep their order. */
-static void note_sync(int fd)
-{
-    struct stat status;
-    if (fstat(fd, &status) != 0)
-        abort();
-    size_t kept = 0;
-    for (size_t i = 0; i < faults.undo_count; i++) {
-        struct undo *undo = &faults.undos[i];
-        if (undo->device == status.st_dev && undo->inode == status.st_ino) {
-            close(undo->fd);
-            free(undo->bytes);
-        } else {
-            faults.undos[kept++] = *undo;
-        }
-    }
-    faults.undo_count = kept;
-}
-
-static bool same_file(const struct undo *a, const struct undo *b)
-{
-    return a->device == b->device && a->inode == b->inode;
-}
-
-/* Whether both touched the same sector, which a disk writes as a whole. */
-static bool overlaps(const struct undo *a, const struct undo *b)
-{
-    enum { SECTOR = 512 };
-    return same_file(a, b) && a->position / SECTOR <= (b->position + b->written - 1) / SECTOR &&
-           b->position / SECTOR <= (a->position + a->written - 1) / SECTOR;
-}
-
-/* Takes back writes that were never synced, the last one first: all of them, or by the bits of `pattern`
- * some, since the disk may have got any of them. One before another in the same
- * sector that stays has to stay too. */
-static void lose_power(unsigned pattern)
-{
-    struct undo kept[64];
-    size_t kept_count = 0;
-    while (faults.undo_count > 0) {
-        struct undo *undo = &faults.undos[faults.undo_count - 1];
-        bool keeps = pattern >> (faults.undo_count % 32) & 1, whole_file = true;
-        for (size_t i = 0; i < kept_count; i++) {
-            keeps = keeps || overlaps(undo, &kept[i]);
-            whole_file = whole_file && !same_file(undo, &kept[i]);
-        }
-        if (keeps && kept_count < 64)
-            kept[kept_count++] = *undo;
-        else if (pwrite(undo->fd, undo->bytes, undo->count, (off_t)undo->position) < 0 ||
-                 (whole_file && ftruncate(undo->fd, (off_t)undo->size) != 0))
-            abort();
-        forget_undo(faults.undo_count - 1);
-    }
-}
-
-static int before(void *context, enum fsio_call call, int fd, const char *name, uint64_t position,
-                  size_t *count)
+static int before(void *context, struct fsio_step *step)
 {
     (void)context;
-    (void)name;
-    if (!faults.armed)
-        return 0;
-    bool now = faults.left-- == 0, fails = now || (faults.hit && faults.way != HICCUP);
+    bool now = faults.armed && faults.left-- == 0;
+    bool fails = now || (faults.armed && faults.hit && faults.way != HICCUP);
     faults.hit = faults.hit || now;
-    if (call == FSIO_WRITE && faults.way == POWER)
-        note_write(fd, position, *count);
-    if (call == FSIO_WRITE && fails)
-        *count = now ? *count * faults.tear / 7 : 0;
-    if (call == FSIO_SYNC && !fails && faults.way == POWER)
-        note_sync(fd);
+    if (!fails || faults.way == HICCUP || (now && step->call == FSIO_WRITE)) /* the dead do nothing more */
+        disk_note(step, fails);
+    if (fails)
+        step->count = now ? step->count * faults.tear / 7 : 0;
     return !fails ? 0 : faults.tear % 2 == 0 ? EIO : ENOSPC;
 }
+
+static struct fsio_fault machine = {.before = before};
+static char store_path[sizeof fixture_folder + 8];
 
 /* What the scenario was told to be done. */
 static struct acknowledged {
@@ -223,6 +123,13 @@ static bool run_appends(struct logstore *store, struct error *error)
     return true;
 }
 
+/* What a failure has left in doubt mustn't be taken for committed. */
+static bool commit_again(struct logstore_consumer *consumer, struct error *error)
+{
+    error_clear(error);
+    return logstore_consumer_commit(consumer, error);
+}
+
 /* Members come, read, commit and go. */
 static bool run_members(struct logstore *store, struct error *error)
 {
@@ -240,7 +147,7 @@ static bool run_members(struct logstore *store, struct error *error)
             done = logstore_consumer_poll(consumer, 1000, &record, &source, error) == LOGSTORE_POLL_RECORD;
         if (done) {
             acknowledged.tried = record.offset + 1;
-            done = logstore_consumer_commit(consumer, error);
+            done = logstore_consumer_commit(consumer, error) || commit_again(consumer, error);
         }
         if (done)
             acknowledged.committed = record.offset + 1;
@@ -259,11 +166,11 @@ static bool run_catalog(struct logstore *store, struct error *error)
 {
     struct logstore_record record = fixture_record("k", "v");
     return append_some(store, 0, 3, error) &&
-           logstore_topic_create(store, STR_LITERAL("other"), 3, NULL, error) &&
-           logstore_append(store, STR_LITERAL("other"), 2, &record, 1, NULL, error) &&
-           logstore_topic_grow(store, STR_LITERAL("other"), 5, error) &&
-           logstore_topic_delete(store, STR_LITERAL("other"), error) &&
-           logstore_topic_create(store, STR_LITERAL("other"), 1, NULL, error) &&
+           logstore_topic_create(store, OTHER_TOPIC, 3, NULL, error) &&
+           logstore_append(store, OTHER_TOPIC, 2, &record, 1, NULL, error) &&
+           logstore_topic_grow(store, OTHER_TOPIC, 5, error) &&
+           logstore_topic_delete(store, OTHER_TOPIC, error) &&
+           logstore_topic_create(store, OTHER_TOPIC, 1, NULL, error) &&
            append_some(store, 0, 3, error);
 }
 
@@ -294,6 +201,35 @@ static bool run_retention(struct logstore *store, struct error *error)
            append_some(store, 0, 7, error);
 }
 
+static bool reset(struct logstore *store, struct error *error)
+{
+    struct logstore_reset_result result;
+    return logstore_reset_group(store, GROUP, TOPIC, 0, LOGSTORE_TO_OFFSET, 7, false, &result, error);
+}
+
+static bool reset_again(struct logstore *store, struct error *error)
+{
+    error_clear(error);
+    return reset(store, error);
+}
+
+/* A group is deleted and comes back; another one is reset, and its commits expire. */
+static bool run_groups(struct logstore *store, struct error *error)
+{
+    struct logstore_commit commit = {TOPIC, 0, 1, STR_LITERAL("")};
+    if (!append_some(store, 0, 10, error) || !logstore_commit(store, OTHER_GROUP, &commit, 1, error) ||
+        !logstore_delete_group(store, OTHER_GROUP, error) ||
+        !logstore_commit(store, OTHER_GROUP, &commit, 1, error) || !commit_one(store, 3, error))
+        return false;
+    acknowledged.tried = 7;
+    if (!reset(store, error) && !reset_again(store, error))
+        return false;
+    acknowledged.committed = 7;
+    acknowledged.tried = -1;
+    usleep(2000); /* so that they are older than none at all */
+    return logstore_set_offsets_retention(store, 0, error) && logstore_expire_offsets(store, error);
+}
+
 struct scenario {
     const char *name;
     bool (*run)(struct logstore *store, struct error *error);
@@ -303,7 +239,7 @@ struct scenario {
 
 static const struct scenario SCENARIOS[] = {
     {"appends", run_appends, false},      {"members", run_members, false},    {"catalog", run_catalog, false},
-    {"compaction", run_compaction, true}, {"retention", run_retention, true},
+    {"compaction", run_compaction, true}, {"retention", run_retention, true}, {"groups", run_groups, false},
 };
 
 /* Reads a partition to its end; what is there must be right. */
@@ -339,6 +275,30 @@ static void check_partition(struct logstore *store, uint32_t partition, bool gap
         assert_true(offset < start || offset < 10 || latest[offset % 3] == offset);
 }
 
+/* Whatever of it there is can be read. */
+static void check_other_topic(struct logstore *store)
+{
+    struct error error = {0};
+    struct logstore_topic topic;
+    if (!logstore_topic_find(store, OTHER_TOPIC, &topic, &error)) {
+        assert_int_equal(error.code, ERROR_NOT_FOUND);
+        error_clear(&error);
+        return;
+    }
+    MUST(logstore_retain(store, OTHER_TOPIC, &error));
+    for (uint32_t partition = 0; partition < topic.partitions; partition++) {
+        struct logstore_record record;
+        enum logstore_read read;
+        struct logstore_reader *reader = logstore_reader_open(store, OTHER_TOPIC, partition, 0, &error);
+        MUST(reader != NULL);
+        do
+            read = logstore_read(reader, &record, &error);
+        while (read == LOGSTORE_READ_RECORD);
+        MUST(read == LOGSTORE_READ_END);
+        logstore_reader_close(&reader);
+    }
+}
+
 /* After the fault: what was acknowledged is there, and work goes on. */
 static void check_store(struct logstore *store, const struct scenario *scenario)
 {
@@ -347,6 +307,7 @@ static void check_store(struct logstore *store, const struct scenario *scenario)
     if (!acknowledged.topic && !create_topic(store, &error)) {
         assert_int_equal(error.code, ERROR_EXISTS); /* it was done before the failure */
         error_clear(&error);
+        acknowledged.topic = true;
     }
     MUST(logstore_retain(store, TOPIC,
                          &error)); /* looks at each partition, which puts it right after a crash */
@@ -362,9 +323,14 @@ static void check_store(struct logstore *store, const struct scenario *scenario)
     }
     MUST(logstore_committed(store, GROUP, TOPIC, 0, &offset, &error));
     assert_true(offset == acknowledged.committed || offset == acknowledged.tried);
+    check_other_topic(store);
+    struct logstore_commit other = {TOPIC, 0, 2, STR_LITERAL("")};
+    MUST(logstore_commit(store, OTHER_GROUP, &other, 1, &error));
+    int64_t tried = acknowledged.tried;
     if (!commit_one(store, 5000, &error)) {
         assert_int_equal(error.code, ERROR_CONFLICT); /* a member that died is still within its time */
         error_clear(&error);
+        acknowledged.tried = tried;
         return;
     }
     MUST(logstore_committed(store, GROUP, TOPIC, 0, &offset, &error));
@@ -380,10 +346,11 @@ static void check_observed(void)
     const struct logstore_observed_commit *commits;
     size_t count;
     struct str metadata;
-    struct logstore_observer *observer = logstore_observer_open(fixture_folder, &error);
+    struct logstore_observer *observer = logstore_observer_open(store_path, &error);
     MUST(observer != NULL && logstore_observe_topics(observer, &topics, &count, &error));
     MUST(logstore_observe_groups(observer, &groups, &count, &error));
     for (size_t group = 0, of_group; group < count; group++) {
+        assert_null(groups[group].failure);
         MUST(logstore_observe_commits(observer, group, &commits, &of_group, &error));
         for (size_t i = 0; i < of_group; i++)
             if (commits[i].metadata != 0) {
@@ -397,30 +364,64 @@ static void check_observed(void)
     logstore_observer_close(&observer);
 }
 
+static struct logstore *open_always(enum logstore_access access, struct error *error)
+{
+    struct logstore_options options = {.access = access, .fsync = LOGSTORE_FSYNC_ALWAYS};
+    return logstore_open(store_path, &options, error);
+}
+
+/* The machine boots on what the disk has. */
+static void lose_power(unsigned pattern)
+{
+    disk_lose_power(pattern);
+    machine.boot++;
+}
+
+/* Opens the store, if it isn't, and sees that all is well. */
+static void check(struct logstore *store, const struct scenario *scenario)
+{
+    struct error error = {0};
+    if (store == NULL)
+        store = open_always(LOGSTORE_CREATE, &error);
+    MUST(store != NULL);
+    check_observed();
+    check_store(store, scenario);
+    check_observed();
+    logstore_close(&store);
+}
+
 static void begin_round(enum way way, long n)
 {
+    char attic[sizeof fixture_folder + 8];
+    assert_int_equal(fixture_setup_at("/dev/shm"), 0);
+    snprintf(store_path, sizeof store_path, "%s/store", fixture_folder);
+    snprintf(attic, sizeof attic, "%s/attic", fixture_folder);
+    assert_int_equal(mkdir(attic, 0700), 0);
+    disk_begin(attic);
     acknowledged = (struct acknowledged){.committed = -1, .tried = -1};
     faults.way = way;
     faults.left = n;
     faults.tear = (unsigned)(n % 8);
     faults.hit = false;
     faults.armed = true;
+    machine.boot = 1;
+    fsio_fault = &machine;
 }
 
-static struct logstore *open_always(enum logstore_access access, struct error *error)
+static void end_round(void)
 {
-    struct logstore_options options = {.access = access, .fsync = LOGSTORE_FSYNC_ALWAYS};
-    return logstore_open(fixture_folder, &options, error);
+    fsio_fault = NULL;
+    disk_end();
+    assert_int_equal(fixture_teardown(NULL), 0);
 }
 
 /* Everything once, with the fault at the nth call; false: the scenario ended without meeting it. */
 static bool run_round(const struct scenario *scenario, enum way way, long n)
 {
     struct error error = {0};
-    struct fsio_fault fault = {before, NULL, 1};
-    assert_int_equal(fixture_setup_at("/dev/shm"), 0);
+    unsigned pattern = n % 3 == 0 ? 0 : (unsigned)n * 2654435761u;
     begin_round(way, n);
-    fsio_fault = &fault;
+    snprintf(round_name, sizeof round_name, "%s, %s at %ld", scenario->name, WAY_NAMES[way], n);
     struct logstore *store = open_always(LOGSTORE_CREATE, &error);
     bool done = store != NULL && create_topic(store, &error) && scenario->run(store, &error);
     bool hit = faults.hit;
@@ -429,19 +430,12 @@ static bool run_round(const struct scenario *scenario, enum way way, long n)
     if (way != HICCUP)
         logstore_close(&store);
     faults.armed = false;
-    if (way == POWER) {
-        lose_power(n % 3 == 0 ? 0 : (unsigned)n * 2654435761u);
-        fault.boot = 2;
-    }
-    if (store == NULL)
-        store = open_always(LOGSTORE_CREATE, &error);
-    MUST(store != NULL);
-    check_observed();
-    check_store(store, scenario);
-    check_observed();
-    logstore_close(&store);
-    fsio_fault = NULL;
-    assert_int_equal(fixture_teardown(NULL), 0);
+    if (way == POWER)
+        lose_power(pattern);
+    check(store, scenario);
+    lose_power(pattern >> 1);
+    check(NULL, scenario);
+    end_round();
     return hit;
 }
 
@@ -486,14 +480,19 @@ static void test_retention(void **state)
     run_scenario(&SCENARIOS[4]);
 }
 
+static void test_groups(void **state)
+{
+    (void)state;
+    run_scenario(&SCENARIOS[5]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_appends),    cmocka_unit_test(test_members),   cmocka_unit_test(test_catalog),
-        cmocka_unit_test(test_compaction), cmocka_unit_test(test_retention),
+        cmocka_unit_test(test_compaction), cmocka_unit_test(test_retention), cmocka_unit_test(test_groups),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    printf("%ld points of failure\n", points);
-    free(faults.undos);
+    printf("%ld points of failure, the last: %s\n", points, round_name);
     return failed;
 }

@@ -1,4 +1,3 @@
-#include "logstore/fsio.h"
 #include "tests/lib/logstore_fixture.h"
 
 #include <errno.h>
@@ -10,22 +9,19 @@
 #define TOPIC STR_LITERAL("t")
 #define GROUP STR_LITERAL("g")
 
-enum { CALLS = FSIO_LOCK + 1, FILES_MOST = 512 };
+enum { FILES_MOST = 512 };
 
-static long calls[CALLS];
+static long calls[FSIO_CALLS];
 static bool disk_full;
 
 /* A full disk has no room for new files and folders, and none to make others larger. */
-static int watch(void *context, enum fsio_call call, int fd, const char *name, uint64_t position,
-                 size_t *count)
+static int watch(void *context, struct fsio_step *step)
 {
     (void)context;
-    (void)fd;
-    (void)name;
-    (void)position;
-    (void)count;
-    calls[call]++;
-    return disk_full && (call == FSIO_ALLOCATE || call == FSIO_FOLDER) ? ENOSPC : 0;
+    bool needs_room =
+        step->call == FSIO_ALLOCATE || step->call == FSIO_CREATE || step->call == FSIO_MAKE_FOLDER;
+    calls[step->call]++;
+    return disk_full && needs_room ? ENOSPC : 0;
 }
 
 static const struct fsio_fault watching = {.before = watch};
@@ -122,7 +118,8 @@ static void test_who_reads_takes_no_locks_and_writes_nothing(void **state)
     logstore_observer_close(&observer);
     logstore_close(&reading);
     assert_true(calls[FSIO_OPEN] > 0 && calls[FSIO_READ] > 0);
-    const enum fsio_call writing[] = {FSIO_WRITE, FSIO_ALLOCATE, FSIO_SYNC, FSIO_FOLDER, FSIO_LOCK};
+    const enum fsio_call writing[] = {FSIO_WRITE,  FSIO_ALLOCATE, FSIO_SYNC,   FSIO_LOCK,       FSIO_CREATE,
+                                       FSIO_MAKE_FOLDER, FSIO_RENAME, FSIO_REMOVE, FSIO_SYNC_FOLDER};
     for (size_t i = 0; i < sizeof writing / sizeof *writing; i++)
         assert_int_equal(calls[writing[i]], 0);
     logstore_close(&store);

@@ -1,4 +1,3 @@
-#include "logstore/fsio.h"
 
 #include "exporter/base/clock.h"
 #include "tests/lib/logstore_fixture.h"
@@ -321,15 +320,12 @@ static void test_a_reader_goes_on_through_compaction(void **state)
 }
 
 /* A process dies before it writes the slot that tells of what it appended. */
-static int die_at_the_slot(void *context, enum fsio_call call, int fd, const char *name, uint64_t position,
-                           size_t *count)
+static int die_at_the_slot(void *context, struct fsio_step *step)
 {
     (void)context;
-    (void)fd;
-    (void)position;
-    if (call != FSIO_WRITE || strcmp(name, "partitions") != 0)
+    if (step->call != FSIO_WRITE || strcmp(step->name, "partitions") != 0)
         return 0;
-    *count = 0;
+    step->count = 0;
     return EIO;
 }
 

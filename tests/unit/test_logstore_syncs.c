@@ -1,0 +1,277 @@
+#include "tests/lib/logstore_disk.h"
+#include "tests/lib/logstore_fixture.h"
+
+/*
+ * A sync that fails, and one that succeeds after it: the kernel has taken what the first one left behind for
+ * written, so the second one does nothing for it. (PostgreSQL learnt that in 2018.) Right after the moment at
+ * which the store says that all is well, the power fails.
+ */
+
+#define TOPIC STR_LITERAL("t")
+#define GROUP STR_LITERAL("g")
+
+enum { PARTITIONS = 100, LARGE = 10000 };
+
+static int sync_that_fails; /* the first one from now, the second …; 0: none */
+static char store_path[sizeof fixture_folder + 8];
+
+static int before(void *context, struct fsio_step *step)
+{
+    (void)context;
+    bool fails = step->call == FSIO_SYNC && sync_that_fails > 0 && --sync_that_fails == 0;
+    disk_note(step, fails);
+    return fails ? EIO : 0;
+}
+
+static struct fsio_fault machine = {.before = before};
+
+static int set_up(void **state)
+{
+    char attic[sizeof fixture_folder + 8];
+    if (fixture_setup(state) != 0)
+        return -1;
+    snprintf(store_path, sizeof store_path, "%s/store", fixture_folder);
+    snprintf(attic, sizeof attic, "%s/attic", fixture_folder);
+    disk_begin(attic);
+    machine.boot = 1;
+    fsio_fault = &machine;
+    return mkdir(attic, 0700);
+}
+
+static int tear_down(void **state)
+{
+    fsio_fault = NULL;
+    disk_end();
+    return fixture_teardown(state);
+}
+
+static struct logstore *open_store(enum logstore_fsync mode)
+{
+    struct error error = {0};
+    struct logstore_options options = {.access = LOGSTORE_CREATE, .fsync = mode, .fsync_interval_ms = 3600000};
+    struct logstore *store = logstore_open(store_path, &options, &error);
+    MUST(store != NULL);
+    return store;
+}
+
+static struct logstore *new_store(enum logstore_fsync mode, int64_t segment_bytes)
+{
+    struct error error = {0};
+    struct logstore_config config = logstore_config_default();
+    struct logstore *store = open_store(mode);
+    config.segment_bytes = segment_bytes;
+    MUST(logstore_topic_create(store, TOPIC, PARTITIONS, &config, &error));
+    return store;
+}
+
+/* The power fails, and the machine boots. */
+static struct logstore *lose_power(struct logstore **store)
+{
+    disk_lose_power(0);
+    machine.boot++;
+    logstore_close(store);
+    return open_store(LOGSTORE_FSYNC_ALWAYS);
+}
+
+/* A record of several pages. */
+static bool append(struct logstore *store, char fill, struct error *error)
+{
+    static char value[LARGE + 1];
+    memset(value, fill, LARGE);
+    struct logstore_record record = fixture_record(NULL, value);
+    return logstore_append(store, TOPIC, 0, &record, 1, NULL, error);
+}
+
+/* The records of these values are there, and no others. */
+static void check_records(struct logstore *store, const char *fills)
+{
+    struct error error = {0};
+    struct logstore_record record;
+    enum logstore_read read;
+    MUST(logstore_retain(store, TOPIC, &error)); /* looks at each partition, which puts it right */
+    struct logstore_reader *reader = logstore_reader_open(store, TOPIC, 0, 0, &error);
+    MUST(reader != NULL);
+    while ((read = logstore_read(reader, &record, &error)) == LOGSTORE_READ_RECORD) {
+        assert_int_equal(record.value.length, LARGE);
+        assert_int_equal(record.value.bytes[LARGE / 2], *fills++);
+    }
+    MUST(read == LOGSTORE_READ_END);
+    assert_int_equal(*fills, '\0');
+    logstore_reader_close(&reader);
+}
+
+/* The next append is acknowledged, and with it what is in front of it; also when that was left behind in a
+ * segment which is full by then. */
+static void append_after_a_failure(int64_t segment_bytes)
+{
+    struct error error = {0};
+    struct logstore *store = new_store(LOGSTORE_FSYNC_ALWAYS, segment_bytes);
+    MUST(append(store, 'a', &error));
+    sync_that_fails = 1;
+    MUST_FAIL(append(store, 'b', &error), ERROR_IO);
+    MUST(append(store, 'c', &error));
+    store = lose_power(&store);
+    check_records(store, "abc");
+    MUST(append(store, 'd', &error));
+    store = lose_power(&store);
+    check_records(store, "abcd");
+    logstore_close(&store);
+}
+
+static void test_an_append_after_a_failed_sync_lasts(void **state)
+{
+    (void)state;
+    append_after_a_failure(1 << 20);
+}
+
+static void test_an_append_in_the_next_segment_lasts(void **state)
+{
+    (void)state;
+    append_after_a_failure(2 * LARGE + 5000);
+}
+
+/* Failing twice, in the middle of ending a segment. */
+static void test_a_segment_whose_end_failed_to_be_synced_lasts(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore *store = new_store(LOGSTORE_FSYNC_NEVER, 3 * LARGE + 5000);
+    MUST(append(store, 'a', &error) && append(store, 'b', &error) && append(store, 'c', &error));
+    for (int i = 0; i < 2; i++) {
+        sync_that_fails = 1;
+        MUST_FAIL(append(store, 'd', &error), ERROR_IO);
+    }
+    MUST(append(store, 'd', &error) && logstore_sync(store, &error));
+    store = lose_power(&store);
+    check_records(store, "abcd");
+    logstore_close(&store);
+}
+
+/* What can't be read back is gone: nothing more is acknowledged until the machine has booted, and then the log
+ * ends in front of it. */
+static void test_what_was_dropped_from_memory_is_not_acknowledged(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    char name[] = "topic/00000001/0/00000000000000000000.log", path[128], zeros[LARGE] = {0};
+    struct logstore *store = new_store(LOGSTORE_FSYNC_ALWAYS, 1 << 20);
+    MUST(append(store, 'a', &error));
+    sync_that_fails = 1;
+    MUST_FAIL(append(store, 'b', &error), ERROR_IO);
+    snprintf(path, sizeof path, "%s/%s", store_path, name);
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0 && pwrite(fd, zeros, sizeof zeros, 64 + LARGE + 200) == sizeof zeros);
+    close(fd);
+    MUST_FAIL(append(store, 'c', &error), ERROR_CORRUPT);
+    MUST_FAIL(append(store, 'd', &error), ERROR_CORRUPT);
+    check_records(store, "a");
+    store = lose_power(&store);
+    check_records(store, "a");
+    MUST(append(store, 'e', &error));
+    check_records(store, "ae");
+    logstore_close(&store);
+}
+
+static void test_syncing_once_more_helps_records(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore *store = new_store(LOGSTORE_FSYNC_NEVER, 1 << 20);
+    MUST(append(store, 'a', &error) && append(store, 'b', &error));
+    sync_that_fails = 1;
+    MUST_FAIL(logstore_sync(store, &error), ERROR_IO);
+    MUST(logstore_sync(store, &error));
+    store = lose_power(&store);
+    check_records(store, "ab");
+    logstore_close(&store);
+}
+
+static void check_commits(struct logstore *store, int64_t expected)
+{
+    struct error error = {0};
+    for (uint32_t partition = 0; partition < PARTITIONS; partition++) {
+        int64_t offset;
+        MUST(logstore_committed(store, GROUP, TOPIC, partition, &offset, &error));
+        assert_int_equal(offset, expected);
+    }
+}
+
+/* As many commits as take several pages. */
+static void test_syncing_once_more_helps_commits(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore *store = new_store(LOGSTORE_FSYNC_INTERVAL, 1 << 20);
+    for (uint32_t partition = 0; partition < PARTITIONS; partition++) {
+        struct logstore_commit commit = {TOPIC, partition, 7, STR_LITERAL("with metadata")};
+        MUST(logstore_commit(store, GROUP, &commit, 1, &error));
+    }
+    sync_that_fails = 2; /* that of the offsets, after that of the metadata */
+    MUST_FAIL(logstore_sync(store, &error), ERROR_IO);
+    MUST(logstore_sync(store, &error));
+    store = lose_power(&store);
+    check_commits(store, 7);
+    logstore_close(&store);
+}
+
+/* A member whose commit failed commits the same once more. */
+static void test_committing_once_more_lasts(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore_record record;
+    struct logstore_source source;
+    const struct str topic = TOPIC;
+    struct logstore *store = new_store(LOGSTORE_FSYNC_ALWAYS, 1 << 20);
+    MUST(append(store, 'a', &error));
+    struct logstore_consumer *consumer = logstore_consumer_join(store, GROUP, &topic, 1, NULL, &error);
+    MUST(consumer != NULL);
+    MUST(logstore_consumer_poll(consumer, 1000, &record, &source, &error) == LOGSTORE_POLL_RECORD);
+    sync_that_fails = 2; /* that of the offsets, after that of the metadata */
+    MUST_FAIL(logstore_consumer_commit(consumer, &error), ERROR_IO);
+    MUST(logstore_consumer_commit(consumer, &error));
+    disk_lose_power(0);
+    machine.boot++;
+    logstore_consumer_abandon(&consumer);
+    logstore_close(&store);
+    store = open_store(LOGSTORE_FSYNC_ALWAYS);
+    int64_t offset;
+    MUST(logstore_committed(store, GROUP, TOPIC, 0, &offset, &error));
+    assert_int_equal(offset, 1);
+    logstore_close(&store);
+}
+
+static void test_resetting_once_more_lasts(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore_reset_result result;
+    struct logstore_commit commit = {TOPIC, 0, 0, STR_LITERAL("")};
+    struct logstore *store = new_store(LOGSTORE_FSYNC_ALWAYS, 1 << 20);
+    MUST(append(store, 'a', &error) && logstore_commit(store, GROUP, &commit, 1, &error));
+    sync_that_fails = 2;
+    MUST_FAIL(logstore_reset_group(store, GROUP, TOPIC, 0, LOGSTORE_TO_LATEST, 0, false, &result, &error),
+              ERROR_IO);
+    MUST(logstore_reset_group(store, GROUP, TOPIC, 0, LOGSTORE_TO_LATEST, 0, false, &result, &error));
+    store = lose_power(&store);
+    int64_t offset;
+    MUST(logstore_committed(store, GROUP, TOPIC, 0, &offset, &error));
+    assert_int_equal(offset, 1);
+    logstore_close(&store);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(test_an_append_after_a_failed_sync_lasts),
+        TEST(test_an_append_in_the_next_segment_lasts),
+        TEST(test_a_segment_whose_end_failed_to_be_synced_lasts),
+        TEST(test_what_was_dropped_from_memory_is_not_acknowledged),
+        TEST(test_syncing_once_more_helps_records),
+        TEST(test_syncing_once_more_helps_commits),
+        TEST(test_committing_once_more_lasts),
+        TEST(test_resetting_once_more_lasts),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
