@@ -197,13 +197,14 @@ static enum logstore_read check_range(struct logstore_reader *reader, bool from_
 }
 
 /* Reads the batch at the position, and goes behind it. *found: it has records at or after the reader's
- * offset. */
+ * offset. Of others only the header is looked at, so what is damaged in them harms nobody who doesn't read
+ * them. */
 static bool read_batch(struct logstore_reader *reader, bool *found, struct error *error)
 {
     struct batch batch;
     const uint8_t *bytes;
-    if (!scan_batch(&reader->scan, &reader->segment, reader->position, segment_limit(reader),
-                    reader->expected, &batch, &bytes, error))
+    uint64_t position = reader->position, limit = segment_limit(reader);
+    if (!scan_header(&reader->scan, &reader->segment, position, limit, reader->expected, &batch, error))
         return false;
     *found = false;
     if (batch.flags & BATCH_END_OF_SEGMENT)
@@ -212,6 +213,8 @@ static bool read_batch(struct logstore_reader *reader, bool *found, struct error
     reader->expected = batch.base_offset + batch.span + 1;
     if (reader->expected <= reader->offset)
         return true;
+    if (!scan_body(&reader->scan, &reader->segment, position, limit, &batch, &bytes, error))
+        return false;
     batch_reader_start(&reader->batch, &batch, bytes);
     *found = true;
     return true;

@@ -63,8 +63,8 @@ static const uint8_t *held(const struct scan *scan, uint64_t position, size_t co
     return scan->length >= skipped && scan->length - skipped >= count ? scan->bytes + skipped : NULL;
 }
 
-bool scan_batch(struct scan *scan, const struct segment *segment, uint64_t position, uint64_t limit,
-                int64_t expected, struct batch *batch, const uint8_t **bytes, struct error *error)
+bool scan_header(struct scan *scan, const struct segment *segment, uint64_t position, uint64_t limit,
+                 int64_t expected, struct batch *batch, struct error *error)
 {
     if (limit < position || limit - position < BATCH_HEADER_SIZE) {
         segment_damaged(segment, position, "no batch of records", error);
@@ -77,8 +77,13 @@ bool scan_batch(struct scan *scan, const struct segment *segment, uint64_t posit
         segment_damaged(segment, position, "no batch of records", error);
         return false;
     }
-    if (!segment_check_header(segment, position, limit, expected, batch, error) ||
-        !fill(scan, segment, position, batch->length, limit, error))
+    return segment_check_header(segment, position, limit, expected, batch, error);
+}
+
+bool scan_body(struct scan *scan, const struct segment *segment, uint64_t position, uint64_t limit,
+               const struct batch *batch, const uint8_t **bytes, struct error *error)
+{
+    if (!fill(scan, segment, position, batch->length, limit, error))
         return false;
     *bytes = held(scan, position, batch->length);
     if (*bytes != NULL && batch_body_whole(batch, *bytes))
@@ -87,12 +92,19 @@ bool scan_batch(struct scan *scan, const struct segment *segment, uint64_t posit
     return false;
 }
 
+bool scan_batch(struct scan *scan, const struct segment *segment, uint64_t position, uint64_t limit,
+                int64_t expected, struct batch *batch, const uint8_t **bytes, struct error *error)
+{
+    return scan_header(scan, segment, position, limit, expected, batch, error) &&
+           scan_body(scan, segment, position, limit, batch, bytes, error);
+}
+
 bool scan_write_again(const struct segment *segment, uint64_t from, uint64_t to, struct error *error)
 {
     struct scan scan = {0};
     bool done = true;
     while (done && from < to) {
-        struct batch batch;
+        struct batch batch = {0};
         const uint8_t *bytes;
         done = scan_batch(&scan, segment, from, to, -1, &batch, &bytes, error) &&
                fsio_write(&segment->log, bytes, batch.length, from, error);

@@ -13,9 +13,17 @@ struct scan {
     size_t length;
 };
 
-/* Reads the whole batch at `position`, header and body checked; its bytes are valid until the next call.
- * `expected` and `limit` as of segment_read_header(). ERROR_CORRUPT names segment and position. The header
- * that ends a segment is a batch too. */
+/* Reads the header of the batch at `position`, and checks it; `expected` and `limit` as of
+ * segment_read_header(). ERROR_CORRUPT names segment and position. The header that ends a segment is a batch
+ * too. */
+bool scan_header(struct scan *scan, const struct segment *segment, uint64_t position, uint64_t limit,
+                 int64_t expected, struct batch *batch, struct error *error);
+
+/* Reads the whole of that batch, and checks its body; the bytes are valid until the next call. */
+bool scan_body(struct scan *scan, const struct segment *segment, uint64_t position, uint64_t limit,
+               const struct batch *batch, const uint8_t **bytes, struct error *error);
+
+/* Both. */
 bool scan_batch(struct scan *scan, const struct segment *segment, uint64_t position, uint64_t limit,
                 int64_t expected, struct batch *batch, const uint8_t **bytes, struct error *error);
 

@@ -106,3 +106,23 @@ struct logstore *verb_open(const struct arguments *arguments, enum logstore_acce
     }
     return logstore_open(arguments->positional[0], &options, error);
 }
+
+bool verb_pass_deleted(struct logstore *store, struct str topic, uint32_t partition,
+                       struct logstore_reader *reader, int64_t *deleted, struct error *error)
+{
+    struct error missing = *error;
+    int64_t start, end, offset = logstore_reader_offset(reader);
+    *error = (struct error){0};
+    if (!logstore_offsets(store, topic, partition, &start, &end, error)) {
+        error_clear(&missing);
+        return false;
+    }
+    if (start <= offset) {
+        *error = missing;
+        return false;
+    }
+    error_clear(&missing);
+    *deleted = start - offset;
+    logstore_reader_seek(reader, start);
+    return true;
+}

@@ -154,6 +154,7 @@ struct reading {
     struct logstore_reader **readers; /* by partition; NULL: not asked for */
     uint32_t partitions;
     int64_t left; /* records still wanted */
+    int64_t lost; /* offsets that retention deleted first */
     bool json;
     struct buf line;
 };
@@ -175,17 +176,35 @@ static bool print_record(struct reading *reading, uint32_t partition, const stru
     return false;
 }
 
+/* Retention was faster: says what it has taken, and goes on with what is left. */
+static bool pass_deleted(struct reading *reading, uint32_t partition, struct error *error)
+{
+    struct logstore_reader *reader = reading->readers[partition];
+    int64_t first = logstore_reader_offset(reader), deleted;
+    if (error->code != ERROR_NOT_FOUND ||
+        !verb_pass_deleted(reading->store, reading->topic, partition, reader, &deleted, error))
+        return false;
+    fprintf(stderr,
+            "tidemark log read: partition %u: offsets %lld to %lld were deleted before they were read\n",
+            partition, (long long)first, (long long)(first + deleted - 1));
+    reading->lost += deleted;
+    return true;
+}
+
 /* Prints what one reader has, up to the end. *any: there was something. */
 static bool drain(struct reading *reading, uint32_t partition, bool *any, struct error *error)
 {
     while (reading->left > 0) {
         struct logstore_record record;
         enum logstore_read read = logstore_read(reading->readers[partition], &record, error);
-        if (read == LOGSTORE_READ_FAILED)
-            return false;
         if (read == LOGSTORE_READ_END)
             return true;
         *any = true;
+        if (read == LOGSTORE_READ_FAILED) {
+            if (!pass_deleted(reading, partition, error))
+                return false;
+            continue;
+        }
         reading->left--;
         if (!print_record(reading, partition, &record, error))
             return false;
@@ -225,8 +244,15 @@ static bool find_offset(const struct reading *reading, uint32_t partition, const
         *offset = end;
         return true;
     }
-    if (from[0] != '@')
-        return parse_number("--from", from, 0, INT64_MAX, offset, error);
+    if (from[0] != '@') {
+        if (!parse_number("--from", from, 0, INT64_MAX, offset, error))
+            return false;
+        if (*offset < start)
+            error_set(error, ERROR_NOT_FOUND,
+                      "the record at offset %lld was deleted; the log begins with %lld", (long long)*offset,
+                      (long long)start);
+        return *offset >= start;
+    }
     return parse_number("--from @TIME", from + 1, 0, INT64_MAX, &time, error) &&
            logstore_offset_for_time(reading->store, reading->topic, partition, time, offset, error);
 }
@@ -274,6 +300,11 @@ static bool run_read(const struct arguments *arguments, struct error *error)
     bool done = reading.store != NULL &&
                 open_readers(&reading, partition, argument_value(arguments, "from"), error) &&
                 read_all(&reading, argument_value(arguments, "follow") != NULL, error);
+    if (done && reading.lost > 0) {
+        error_set(error, ERROR_NOT_FOUND, "%lld offsets were deleted before they were read",
+                  (long long)reading.lost);
+        done = false;
+    }
     for (uint32_t i = 0; reading.readers != NULL && i < reading.partitions; i++)
         logstore_reader_close(&reading.readers[i]);
     free(reading.readers);

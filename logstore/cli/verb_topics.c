@@ -111,25 +111,30 @@ static bool run_compact(const struct arguments *arguments, struct error *error)
 /* --- verify ----------------------------------------------------------------------------------------------
  */
 
-/* After a record that isn't there: what retention deletes meanwhile is no damage, nor is a topic that goes.
- * Moves on to what is left; false: that is nothing, or the record should be there. */
-static bool pass_deleted(struct logstore *store, struct str topic, uint32_t partition,
-                         struct logstore_reader *reader, struct error *error)
+/* What is to be done about a read that failed: goes on behind the damage, or behind what retention deletes
+ * meanwhile, which is none; nor is a topic that goes. False: there is nothing more to be read here, or there
+ * is an error. *damaged: the record before was, too, so it is the same damage. */
+static bool go_on(struct logstore *store, struct str topic, uint32_t partition,
+                  struct logstore_reader *reader, bool *damaged, int64_t *damages, struct error *error)
 {
-    struct error missing = *error;
-    int64_t start = 0, end;
-    *error = (struct error){0};
-    bool found = logstore_offsets(store, topic, partition, &start, &end, error);
-    if (found && start <= logstore_reader_offset(reader)) {
-        *error = missing;
-        return false;
-    }
-    error_clear(&missing);
-    if (found)
-        logstore_reader_seek(reader, start);
-    else if (error->code == ERROR_NOT_FOUND)
+    int64_t deleted;
+    if (error->code == ERROR_CORRUPT) {
+        if (!*damaged) {
+            printf("%s\n", error_text(error));
+            ++*damages;
+        }
+        *damaged = true;
         error_clear(error);
-    return found;
+        logstore_reader_seek(reader, logstore_reader_offset(reader) + 1);
+        return true;
+    }
+    if (error->code != ERROR_NOT_FOUND)
+        return false;
+    if (verb_pass_deleted(store, topic, partition, reader, &deleted, error))
+        return true;
+    if (error->code == ERROR_NOT_FOUND)
+        error_clear(error);
+    return false;
 }
 
 /* Reads a partition from start to end; each damage is printed, and what follows it is looked at too. */
@@ -138,28 +143,17 @@ static int64_t verify_partition(struct logstore *store, const struct logstore_ob
 {
     int64_t damages = 0, end = topic->partitions[partition].end;
     struct logstore_record record;
+    bool damaged = false, goes_on = true;
     struct logstore_reader *reader =
         logstore_reader_open(store, topic->name, partition, topic->partitions[partition].start, error);
-    enum logstore_read read = LOGSTORE_READ_RECORD;
-    while (reader != NULL && read != LOGSTORE_READ_END && logstore_reader_offset(reader) < end) {
-        read = logstore_read(reader, &record, error);
+    while (reader != NULL && goes_on && logstore_reader_offset(reader) < end) {
+        enum logstore_read read = logstore_read(reader, &record, error);
         progress_add(records, read == LOGSTORE_READ_RECORD);
-        if (read != LOGSTORE_READ_FAILED)
-            continue;
-        if (error->code == ERROR_NOT_FOUND && pass_deleted(store, topic->name, partition, reader, error))
-            continue;
-        if (error->code != ERROR_CORRUPT)
-            break;
-        progress_end(records);
-        printf("%s\n", error_text(error));
-        error_clear(error);
-        damages++;
-        logstore_reader_seek(reader, logstore_reader_offset(reader) + 1);
-        while ((read = logstore_read(reader, &record, error)) == LOGSTORE_READ_FAILED &&
-               error->code == ERROR_CORRUPT && logstore_reader_offset(reader) < end) {
-            error_clear(error); /* the same damage, until whole records begin again */
-            logstore_reader_seek(reader, logstore_reader_offset(reader) + 1);
-        }
+        damaged = damaged && read == LOGSTORE_READ_FAILED;
+        if (read == LOGSTORE_READ_FAILED)
+            goes_on = go_on(store, topic->name, partition, reader, &damaged, &damages, error);
+        else
+            goes_on = read == LOGSTORE_READ_RECORD;
     }
     if (reader == NULL && error->code == ERROR_NOT_FOUND)
         error_clear(error); /* the topic is gone */

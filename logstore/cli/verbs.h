@@ -2,6 +2,7 @@
 #define LOGSTORE_CLI_VERBS_H
 
 #include "logstore/cli/arguments.h"
+#include "logstore/logstore.h"
 
 /* One word after `tidemark log`. */
 struct verb {
@@ -16,6 +17,12 @@ struct verb {
 
 /* Each of these files offers its verbs; the last has no name. */
 extern const struct verb topic_verbs[], record_verbs[], group_verbs[];
+
+/* After a read that failed with ERROR_NOT_FOUND: moves the reader to what retention has left, and clears the
+ * error; *deleted says how many offsets were passed over. False, with the error: that isn't why, or the topic
+ * is gone. */
+bool verb_pass_deleted(struct logstore *store, struct str topic, uint32_t partition,
+                       struct logstore_reader *reader, int64_t *deleted, struct error *error);
 
 /* Opens the store of the first positional argument; NULL: failed. `fsync` is the option's value, NULL for the
  * default. */

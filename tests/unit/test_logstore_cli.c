@@ -192,6 +192,51 @@ static void test_what_goes_while_it_is_verified_is_no_damage(void **state)
     fsio_fault = NULL;
 }
 
+/* What is left is read, and it is told what isn't. */
+static void test_reading_goes_on_after_what_retention_takes(void **state)
+{
+    (void)state;
+    static const struct fsio_fault seam = {at_second_segment, NULL, 0};
+    char lines[4096] = {0};
+    for (size_t i = 0; i + 1 < sizeof lines; i++)
+        lines[i] = i % 100 == 99 ? '\n' : 'x';
+    RUN("", "create", "DIR", "t", "--config", "segment.bytes=1024", "--config", "max.message.bytes=1024");
+    assert_int_equal(RUN(lines, "append", "DIR", "t"), 0);
+    assert_int_equal(RUN("last\n", "append", "DIR", "t"), 0);
+    fsio_fault = &seam;
+    meddling.meddle = retain_least;
+    int code = RUN("", "read", "DIR", "t");
+    fsio_fault = NULL;
+    if (code != 1 || strstr(output, "were deleted before they were read\n") == NULL ||
+        strstr(output, "\nlast\n") == NULL)
+        fail_msg("%d: %s", code, output);
+    assert_int_equal(RUN("", "read", "DIR", "t", "--from", "0"), 1);
+    assert_non_null(strstr(output, "the log begins with"));
+}
+
+/* A byte of one batch: all records but those in it are counted, and they are one damage. */
+static void test_records_before_and_after_damage_are_counted(void **state)
+{
+    (void)state;
+    char path[128];
+    assert_int_equal(RUN("", "create", "DIR", "t"), 0);
+    assert_int_equal(RUN("first\nsecond\n", "append", "DIR", "t"), 0);
+    assert_int_equal(RUN("a\nb\nc\n", "append", "DIR", "t"), 0);
+    assert_int_equal(RUN("fourth\n", "append", "DIR", "t"), 0);
+    snprintf(path, sizeof path, "%s/topic/00000001/0/00000000000000000000.log", fixture_folder);
+    int fd = open(path, O_RDWR);
+    char bytes[4096], *at;
+    ssize_t length = pread(fd, bytes, sizeof bytes, 0);
+    assert_true(length > 0 && (at = memmem(bytes, (size_t)length, "b", 1)) != NULL);
+    at = memmem(bytes + 200, (size_t)length - 200, "b", 1);
+    assert_non_null(at);
+    assert_int_equal(pwrite(fd, "B", 1, at - bytes), 1);
+    close(fd);
+    assert_int_equal(RUN("", "verify", "DIR"), 1);
+    if (strstr(output, "3 records are whole, 1 damages\n") == NULL)
+        fail_msg("%s", output);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -202,6 +247,8 @@ int main(void)
         TEST(test_groups_are_shown_consumed_and_reset),
         TEST(test_wrong_words_end_with_2_and_missing_things_with_1),
         TEST(test_what_goes_while_it_is_verified_is_no_damage),
+        TEST(test_reading_goes_on_after_what_retention_takes),
+        TEST(test_records_before_and_after_damage_are_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
