@@ -60,7 +60,8 @@ bool batch_decode_header(const uint8_t bytes[BATCH_HEADER_SIZE], struct batch *b
     };
     bool end = (batch->flags & BATCH_END_OF_SEGMENT) != 0;
     return memcmp(bytes + AT_MAGIC, MAGIC, sizeof MAGIC) == 0 && batch->crc == crc32c(0, bytes, AT_CRC) &&
-           batch->base_offset >= 0 && batch->base_offset <= INT64_MAX - UINT32_MAX - 1 &&
+           batch->length <= INT32_MAX && batch->base_offset >= 0 &&
+           batch->base_offset <= INT64_MAX - UINT32_MAX - 1 &&
            (end ? batch->length == BATCH_HEADER_SIZE && batch->records == 0
                 : batch->length > BATCH_HEADER_SIZE && batch->records > 0 &&
                       batch->span >= batch->records - 1);

@@ -94,7 +94,7 @@ bool catalog_decode(struct catalog *catalog, struct str bytes, struct error *err
     read.next_number = cursor_u32(&cursor);
     read.offsets_retention_ms = cursor_i64(&cursor);
     uint32_t count = cursor_u32(&cursor);
-    if (count > cursor_left(&cursor) / SMALLEST_TOPIC)
+    if (count > cursor_left(&cursor) / SMALLEST_TOPIC || read.offsets_retention_ms < 0)
         cursor.failed = true;
     if (!cursor.failed) {
         read.topics = calloc(count == 0 ? 1 : count, sizeof *read.topics);

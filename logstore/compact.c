@@ -390,7 +390,7 @@ static bool compact(struct compaction *compaction, bool always, struct error *er
         return true;
     /* A slot that comes back from before must not tell of a position in a segment that is another one by
      * then. */
-    if (!fsio_sync(&maintenance->lock, error))
+    if (!partition_sync_slot(maintenance->partition, error))
         return false;
     for (size_t i = 0; i < compaction->segments; i++)
         if (!compact_segment(compaction, maintenance->bases[i], error))

@@ -308,6 +308,49 @@ bool fsio_list(int directory, const char *name, bool (*visit)(void *context, con
     return failure == 0;
 }
 
+struct removal {
+    int directory, levels;
+    const char *folder;
+    struct error failure;
+};
+
+static bool remove_entry(void *context, const char *entry)
+{
+    struct removal *removal = context;
+    size_t size = strlen(removal->folder) + strlen(entry) + 2;
+    char *name = malloc(size);
+    if (name == NULL) {
+        error_set(&removal->failure, ERROR_MEMORY, "no memory to remove %s", removal->folder);
+        return false;
+    }
+    snprintf(name, size, "%s/%s", removal->folder, entry);
+    bool done = removal->levels == 0
+                    ? fsio_remove(removal->directory, name, 0, &removal->failure)
+                    : fsio_remove_tree(removal->directory, name, removal->levels, &removal->failure);
+    free(name);
+    return done;
+}
+
+bool fsio_remove_tree(int directory, const char *name, int levels, struct error *error)
+{
+    struct removal removal = {directory, levels - 1, name, {0}};
+    struct error failure = {0};
+    if (!fsio_list(directory, name, remove_entry, &removal, &failure)) {
+        if (failure.code == ERROR_NOT_FOUND) {
+            error_clear(&failure);
+            return true;
+        }
+        error_clear(&removal.failure);
+        *error = failure;
+        return false;
+    }
+    if (removal.failure.code != ERROR_NONE) {
+        *error = removal.failure;
+        return false;
+    }
+    return fsio_remove(directory, name, AT_REMOVEDIR, error);
+}
+
 /* 0, or what failed. */
 static int lock(const struct file *file, uint64_t position, short type, int command)
 {

@@ -73,6 +73,9 @@ bool fsio_rename(int directory, const char *from, const char *to, struct error *
 /* Removes a file or, with AT_REMOVEDIR, an empty folder; true when it isn't there. */
 bool fsio_remove(int directory, const char *name, int flags, struct error *error);
 
+/* Removes a folder with all that is in it, so many levels deep; true when it isn't there. */
+bool fsio_remove_tree(int directory, const char *name, int levels, struct error *error);
+
 /* Calls `visit` with the name of each entry of the folder but "." and "..", in no order, until it returns
  * false. ERROR_NOT_FOUND. */
 bool fsio_list(int directory, const char *name, bool (*visit)(void *context, const char *entry),
@@ -119,8 +122,8 @@ struct fsio_step {
     const char *name;  /* of the file */
     const char *from;  /* FSIO_RENAME: what it was called before; else NULL */
     uint64_t position; /* FSIO_READ, FSIO_WRITE, FSIO_LOCK: where; FSIO_ALLOCATE: the new size; else 0 */
-    size_t count;      /* FSIO_READ, FSIO_WRITE: of bytes; else 0. May be lowered for a write that fails: it does
-                          so after so many of its bytes */
+    size_t count; /* FSIO_READ, FSIO_WRITE: of bytes; else 0. May be lowered for a write that fails: it does
+                     so after so many of its bytes */
 };
 
 struct fsio_fault {

@@ -124,7 +124,8 @@ static bool make_group(struct logstore *store, struct str name, struct error *er
     return done;
 }
 
-/* Finds the group unless it is dead: whoever began to delete it died on the way, and the work is ended here. */
+/* Finds the group unless it is dead: whoever began to delete it died on the way, and the work is ended here.
+ */
 static bool find_alive(struct logstore *store, struct str name, struct group **group, struct error *error)
 {
     if (!group_find(store, name, group, error))
@@ -300,7 +301,8 @@ static bool commit_to(struct group *group, const struct logstore_commit *commits
     if (!group_lock(group, error))
         return false;
     struct moment now = moment_now();
-    bool done = group_members_settle(group, &now, error) && commit_locked(group, commits, count, now.wall, error);
+    bool done =
+        group_members_settle(group, &now, error) && commit_locked(group, commits, count, now.wall, error);
     group_unlock(group);
     return done && group_commit_wait(group, error);
 }
@@ -343,8 +345,8 @@ bool logstore_committed(struct logstore *store, struct str name, struct str topi
     *offset = -1;
     if (!store_find(store, topic, partition, &view, error) || !group_find(store, name, &group, error))
         return false;
-    bool done = group == NULL ||
-                find_committed(group, offsets_identity(view.place.topic, partition), offset, error);
+    bool done =
+        group == NULL || find_committed(group, offsets_identity(view.place.topic, partition), offset, error);
     group_release(group);
     return done;
 }

@@ -111,8 +111,8 @@ static struct group *least_used(const struct logstore *store)
     return found;
 }
 
-/* Closes groups that nobody uses until there is room for another one. The caller doesn't hold the mutex, since
- * what awaits a sync has to get it first. */
+/* Closes groups that nobody uses until there is room for another one. The caller doesn't hold the mutex,
+ * since what awaits a sync has to get it first. */
 static bool make_room(struct logstore *store, struct error *error)
 {
     for (;;) {

@@ -1,4 +1,5 @@
 #include "logstore/group.h"
+#include "logstore/leftovers.h"
 #include "logstore/quote.h"
 
 #include <fcntl.h>
@@ -103,15 +104,9 @@ bool logstore_reset_group(struct logstore *store, struct str name, struct str to
 /* The files of a group that isn't listed any more; who still has them open sees that it is dead. */
 static bool remove_files(const struct logstore *store, uint32_t number, struct error *error)
 {
-    static const char *const FILES[] = {"members", "offsets", "metadata"};
-    char name[48];
-    for (size_t i = 0; i < sizeof FILES / sizeof FILES[0]; i++) {
-        snprintf(name, sizeof name, "group/%08x/%s", number, FILES[i]);
-        if (!fsio_remove(store->directory, name, 0, error))
-            return false;
-    }
-    snprintf(name, sizeof name, "group/%08x", number);
-    return fsio_remove(store->directory, name, AT_REMOVEDIR, error);
+    char folder[32];
+    snprintf(folder, sizeof folder, "group/%08x", number);
+    return fsio_remove_tree(store->directory, folder, 1, error);
 }
 
 /* Takes the group out of the list. The caller holds the locks of the store's lists and of the group. */
@@ -213,11 +208,24 @@ bool group_bury(struct logstore *store, struct str name, struct error *error)
  */
 
 struct outdated {
-    int64_t before;       /* commits of that time or earlier are */
+    int64_t before; /* commits of that time or earlier are */
+    const struct catalog *catalog;
+    uint32_t topic;       /* of the commit before: most often the next one's too; 0: none */
+    bool listed;          /* that topic is */
     uint64_t *identities; /* owned */
     size_t count, capacity, kept;
     bool failed;
 };
+
+/* Commits on a topic that was deleted go at once: its number never comes back. */
+static bool has_topic(struct outdated *outdated, uint32_t topic)
+{
+    if (outdated->topic != topic) {
+        outdated->topic = topic;
+        outdated->listed = catalog_find_number(outdated->catalog, topic) != NULL;
+    }
+    return outdated->listed;
+}
 
 static bool reserve_outdated(struct outdated *outdated)
 {
@@ -237,15 +245,28 @@ static void note_outdated(void *context, uint32_t slot, const struct offsets_ent
     struct outdated *outdated = context;
     (void)slot;
     for (size_t i = 0; i < count && !outdated->failed; i++) {
-        if (entries[i].identity >> 32 == 0)
+        uint32_t topic = (uint32_t)(entries[i].identity >> 32);
+        if (topic == 0)
             continue; /* a member's signs of life */
-        if (entries[i].time > outdated->before)
+        if (entries[i].time > outdated->before && has_topic(outdated, topic))
             outdated->kept++;
         else if (reserve_outdated(outdated))
             outdated->identities[outdated->count++] = entries[i].identity;
         else
             outdated->failed = true;
     }
+}
+
+static bool find_outdated(struct group *group, struct outdated *outdated, struct error *error)
+{
+    struct logstore *store = group->store;
+    pthread_mutex_lock(&store->mutex);
+    outdated->catalog = &store->catalog;
+    bool done = offsets_each(&group->offsets, note_outdated, outdated, error);
+    pthread_mutex_unlock(&store->mutex);
+    if (done && outdated->failed)
+        error_set(error, ERROR_MEMORY, "no memory to expire offsets");
+    return done && !outdated->failed;
 }
 
 /* As in Kafka: the offsets of a group that has been empty for long enough, if they are as old themselves.
@@ -257,17 +278,14 @@ static bool expire_locked(struct group *group, int64_t retention_ms, bool *none,
     *none = false;
     if (!group_members_settle(group, &now, error))
         return false;
-    if (group->membership.count > 0 || group->membership.since > outdated.before)
-        return true;
-    bool done = offsets_each(&group->offsets, note_outdated, &outdated, error);
-    if (done && outdated.failed) {
-        error_set(error, ERROR_MEMORY, "no memory to expire offsets");
-        done = false;
-    }
+    bool unused = group->membership.count == 0 && group->membership.since <= outdated.before;
+    if (!unused)
+        outdated.before = INT64_MIN;
+    bool done = find_outdated(group, &outdated, error);
     for (size_t i = 0; done && i < outdated.count; i++)
         done = offsets_delete(&group->offsets, outdated.identities[i], error);
     free(outdated.identities);
-    *none = done && outdated.kept == 0;
+    *none = done && unused && outdated.kept == 0;
     return done;
 }
 
@@ -323,7 +341,7 @@ static struct buf *copy_names(struct logstore *store, size_t *count, struct erro
 bool logstore_expire_offsets(struct logstore *store, struct error *error)
 {
     size_t count;
-    if (!store_check_writable(store, error))
+    if (!store_check_writable(store, error) || !leftovers_remove(store, error))
         return false;
     struct buf *names = copy_names(store, &count, error);
     bool done = names != NULL;

@@ -251,8 +251,9 @@ bool logstore_reset_group(struct logstore *store, struct str group, struct str t
 /* Deletes a group with its offsets. ERROR_CONFLICT: it has members; ERROR_NOT_FOUND. */
 bool logstore_delete_group(struct logstore *store, struct str group, struct error *error);
 
-/* Deletes the offsets of groups that have been empty for longer than offsets stay, and groups that have none
- * left. Appends that fill a segment do it too. */
+/* Deletes the offsets of groups that have been empty for longer than offsets stay, those on topics that were
+ * deleted, and groups that have none left; also what processes that were killed have left of deleted topics
+ * and groups. Appends that fill a segment do it too. */
 bool logstore_expire_offsets(struct logstore *store, struct error *error);
 
 /* Sets how long offsets of an empty group stay (Kafka's offsets.retention.minutes), in milliseconds; a week

@@ -7,19 +7,42 @@
 
 bool maintenance_refresh(struct maintenance *maintenance, struct error *error)
 {
-    size_t count;
     if (!partition_lock(maintenance->partition, &maintenance->slot, error))
         return false;
     partition_unlock(maintenance->partition);
     free(maintenance->bases);
     maintenance->bases = NULL;
-    if (!segment_list(&maintenance->place, &maintenance->bases, &count, error))
+    if (!segment_list(&maintenance->place, &maintenance->bases, &maintenance->count, error))
         return false;
-    for (maintenance->sealed = 0; maintenance->bases != NULL && maintenance->sealed < count;
+    for (maintenance->sealed = 0; maintenance->bases != NULL && maintenance->sealed < maintenance->count;
          maintenance->sealed++)
         if (maintenance->bases[maintenance->sealed] >= maintenance->slot.segment)
             break;
     return true;
+}
+
+bool maintenance_remove_outdated(struct maintenance *maintenance, struct error *error)
+{
+    if (!maintenance_refresh(maintenance, error))
+        return false;
+    size_t removed = 0;
+    for (; removed < maintenance->sealed; removed++) {
+        size_t next = removed + 1;
+        int64_t end = next < maintenance->sealed ? maintenance->bases[next] : maintenance->slot.segment;
+        if (end > maintenance->slot.start)
+            break;
+        if (!segment_remove(&maintenance->place, maintenance->bases[removed], error))
+            return false;
+    }
+    return removed == 0 || maintenance_refresh(maintenance, error);
+}
+
+/* What somebody has left behind who died at this work. */
+static bool remove_leftovers(struct maintenance *maintenance, struct error *error)
+{
+    return maintenance_remove_outdated(maintenance, error) &&
+           segment_remove_leftovers(&maintenance->place, maintenance->bases, maintenance->count,
+                                    maintenance->slot.segment, error);
 }
 
 /* Takes the lock; *locked says whether it has got it, which is certain when it may wait. */
@@ -38,7 +61,7 @@ static bool begin(struct maintenance *maintenance, struct partition *partition,
     return fsio_open(&maintenance->lock, partition->store->directory, "partitions", O_RDWR, error) &&
            (wait ? fsio_lock(&maintenance->lock, position, error)
                  : fsio_try_lock(&maintenance->lock, position, locked, error)) &&
-           (!*locked || maintenance_refresh(maintenance, error));
+           (!*locked || remove_leftovers(maintenance, error));
 }
 
 static void end(struct maintenance *maintenance)

@@ -378,9 +378,8 @@ static int64_t last_gone(const struct membership *membership, const struct momen
     return now->wall - shortest;
 }
 
-static bool observe_members(struct logstore_observer *observer, struct group *group,
-                            const struct moment *now, struct logstore_observed_group *observed,
-                            struct error *error)
+static bool observe_members(struct logstore_observer *observer, struct group *group, const struct moment *now,
+                            struct logstore_observed_group *observed, struct error *error)
 {
     offsets_locked(&group->offsets); /* others write, though there is no lock */
     if (!group_members_load(group, error) || !group_members_load_times(group, error) ||

@@ -13,8 +13,9 @@
  * 2. The slot is written last: it is what makes batches, and a new segment, part of the log.
  * 3. start <= durable <= end <= written, but that in the modes without a sync before each answer the end runs
  * ahead of what is durable.
- * 4. After a sync that failed the kernel takes for written what isn't, and a further sync would succeed without
- * having done anything. So the slot counts such failures, and who syncs next writes again what is in doubt.
+ * 4. After a sync that failed the kernel takes for written what isn't, and a further sync would succeed
+ * without having done anything. So the slot counts such failures, and who syncs next writes again what is in
+ * doubt.
  */
 
 enum { SMALLEST_STEP = 16384, LARGEST_STEP = 16777216 };
@@ -330,8 +331,7 @@ static bool borrow_active(struct partition *partition, struct slot *slot, struct
     if (!partition_lock(partition, slot, error))
         return false;
     bool done = slot->segment < 0 ||
-                (open_active(partition, slot, error) &&
-                 settle_doubt(&partition->segment, slot, error) &&
+                (open_active(partition, slot, error) && settle_doubt(&partition->segment, slot, error) &&
                  fsio_duplicate(&partition->segment.log, file, error));
     partition_unlock(partition);
     return done;
@@ -406,4 +406,15 @@ bool partition_sync(struct partition *partition, int64_t offset, struct error *e
     }
     pthread_mutex_unlock(&partition->sync_mutex);
     return done;
+}
+
+bool partition_sync_slot(struct partition *partition, struct error *error)
+{
+    struct slot slot;
+    const struct file *file = &partition->store->partitions_file;
+    if (!partition_lock(partition, &slot, error))
+        return false;
+    bool done = slot_write(file, partition->slot, &slot, error);
+    partition_unlock(partition);
+    return done && fsio_sync(file, error);
 }

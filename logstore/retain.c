@@ -94,7 +94,6 @@ static bool first_timestamp(const struct maintenance *maintenance, int64_t base,
 static bool move_start(struct maintenance *maintenance, int64_t start, int64_t timestamp, struct error *error)
 {
     struct partition *partition = maintenance->partition;
-    const struct file *file = &partition->store->partitions_file;
     struct slot slot;
     if (!partition_lock(partition, &slot, error))
         return false;
@@ -102,10 +101,10 @@ static bool move_start(struct maintenance *maintenance, int64_t start, int64_t t
     if (slot.start < start) {
         slot.start = start;
         slot.start_timestamp = timestamp;
-        done = slot_write(file, partition->slot, &slot, error);
+        done = slot_write(&partition->store->partitions_file, partition->slot, &slot, error);
     }
     partition_unlock(partition);
-    return done && fsio_sync(file, error);
+    return done && partition_sync_slot(partition, error);
 }
 
 /* Ends the active segment when all in it is too old, so that it can go too. */
@@ -133,11 +132,7 @@ bool retain_partition(struct maintenance *maintenance, bool roll, struct error *
     if (count == 0)
         return true;
     int64_t start = count < maintenance->sealed ? maintenance->bases[count] : maintenance->slot.segment;
-    if (!first_timestamp(maintenance, start, &timestamp, error) ||
-        !move_start(maintenance, start, timestamp, error))
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (!segment_remove(&maintenance->place, maintenance->bases[i], error))
-            return false;
-    return maintenance_refresh(maintenance, error);
+    return first_timestamp(maintenance, start, &timestamp, error) &&
+           move_start(maintenance, start, timestamp, error) &&
+           maintenance_remove_outdated(maintenance, error);
 }

@@ -202,10 +202,10 @@ struct listing {
     bool failed;
 };
 
-/* The base offset in a segment's file name; -1 for any other name. */
-static int64_t base_of(const char *entry)
+/* The base offset in the name of a file with that suffix; -1 for any other name. */
+static int64_t base_of(const char *entry, const char *suffix)
 {
-    if (strlen(entry) != BASE_DIGITS + sizeof LOG_SUFFIX - 1 || strcmp(entry + BASE_DIGITS, LOG_SUFFIX) != 0)
+    if (strlen(entry) != BASE_DIGITS + strlen(suffix) || strcmp(entry + BASE_DIGITS, suffix) != 0)
         return -1;
     if (strspn(entry, "0123456789") != BASE_DIGITS || entry[0] != '0')
         return -1;
@@ -217,7 +217,7 @@ static int64_t base_of(const char *entry)
 static bool note_segment(void *context, const char *entry)
 {
     struct listing *listing = context;
-    int64_t base = base_of(entry);
+    int64_t base = base_of(entry, LOG_SUFFIX);
     if (base < 0)
         return true;
     if (listing->count == listing->capacity) {
@@ -291,6 +291,53 @@ bool segment_remove_behind(const struct segment_place *place, int64_t base, stru
     return done;
 }
 
+struct leftovers {
+    const struct segment_place *place;
+    const int64_t *bases;
+    size_t count;
+    int64_t active;
+    struct error failure;
+};
+
+static bool remove_leftover(void *context, const char *entry)
+{
+    struct leftovers *leftovers = context;
+    const char *const suffixes[] = {NEW_LOG_SUFFIX, NEW_INDEX_SUFFIX, INDEX_SUFFIX};
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {
+        int64_t base = base_of(entry, suffixes[i]);
+        bool belongs =
+            suffixes[i] == INDEX_SUFFIX &&
+            (base >= leftovers->active || segment_among(leftovers->bases, leftovers->count, base) == base);
+        if (base < 0 || belongs)
+            continue;
+        char name[NAME_SIZE];
+        file_name(name, leftovers->place, base, suffixes[i]);
+        return fsio_remove(leftovers->place->directory, name, 0, &leftovers->failure);
+    }
+    return true;
+}
+
+bool segment_remove_leftovers(const struct segment_place *place, const int64_t *bases, size_t count,
+                              int64_t active, struct error *error)
+{
+    struct leftovers leftovers = {place, bases, count, active, {0}};
+    struct error failure = {0};
+    char folder[NAME_SIZE];
+    folder_name(folder, place);
+    bool listed = fsio_list(place->directory, folder, remove_leftover, &leftovers, &failure);
+    if (!listed && failure.code == ERROR_NOT_FOUND) {
+        error_clear(&failure);
+        return true;
+    }
+    if (listed)
+        failure = leftovers.failure;
+    else
+        error_clear(&leftovers.failure);
+    if (failure.code != ERROR_NONE)
+        *error = failure;
+    return failure.code == ERROR_NONE;
+}
+
 /* --- batches ---------------------------------------------------------------------------------------------
  */
 
@@ -357,6 +404,7 @@ enum {
     ENTRY_AT_CRC = 28,
     ENTRY_SIZE = 32,
     ENTRIES_AT_ONCE = 64,
+    INTERVALS_A_BATCH = INT32_MAX / INDEX_INTERVAL + 1,
 };
 
 static uint64_t entry_position(uint64_t interval)
@@ -390,27 +438,38 @@ struct entry {
     uint64_t position;
 };
 
+/* The entry of the interval, when it counts. */
+static bool decode_entry(const uint8_t bytes[ENTRY_SIZE], uint64_t interval, struct entry *entry)
+{
+    *entry = (struct entry){(int64_t)get64(bytes + ENTRY_AT_OFFSET),
+                            (int64_t)get64(bytes + ENTRY_AT_TIMESTAMP), get64(bytes + ENTRY_AT_POSITION)};
+    return get32(bytes + ENTRY_AT_CRC) == crc32c(0, bytes, ENTRY_AT_CRC) &&
+           entry->position / INDEX_INTERVAL == interval && entry->position >= HEAD_SIZE;
+}
+
 /* The last entry that counts at or below the interval, and not below `least`; *interval becomes its own.
- * False: none, or no index to be read. */
+ * False: none that isn't further away than the largest batch is long, or no index to be read. */
 static bool read_entry(const struct segment *segment, uint64_t *interval, uint64_t least, struct entry *entry)
 {
-    struct error ignored = {0};
-    for (;; --*interval) {
-        uint8_t bytes[ENTRY_SIZE];
-        size_t got;
-        if (segment->index.fd < 0 ||
-            !fsio_read(&segment->index, bytes, sizeof bytes, entry_position(*interval), &got, &ignored)) {
+    if (*interval - least > INTERVALS_A_BATCH)
+        least = *interval - INTERVALS_A_BATCH;
+    for (uint64_t end = *interval + 1; end > least && segment->index.fd >= 0;) {
+        uint8_t bytes[ENTRIES_AT_ONCE * ENTRY_SIZE];
+        struct error ignored = {0};
+        size_t got, count = end - least < ENTRIES_AT_ONCE ? (size_t)(end - least) : ENTRIES_AT_ONCE;
+        if (!fsio_read(&segment->index, bytes, count * ENTRY_SIZE, entry_position(end - count), &got,
+                       &ignored)) {
             error_clear(&ignored);
             return false;
         }
-        *entry = (struct entry){(int64_t)get64(bytes + ENTRY_AT_OFFSET),
-                                (int64_t)get64(bytes + ENTRY_AT_TIMESTAMP), get64(bytes + ENTRY_AT_POSITION)};
-        if (got == sizeof bytes && get32(bytes + ENTRY_AT_CRC) == crc32c(0, bytes, ENTRY_AT_CRC) &&
-            entry->position / INDEX_INTERVAL == *interval && entry->position >= HEAD_SIZE)
-            return true;
-        if (*interval == least)
-            return false;
+        end -= count;
+        for (size_t i = got / ENTRY_SIZE; i-- > 0;)
+            if (decode_entry(bytes + i * ENTRY_SIZE, end + i, entry)) {
+                *interval = end + i;
+                return true;
+            }
     }
+    return false;
 }
 
 /* Whether the batch that the entry tells of is there. */

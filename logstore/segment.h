@@ -56,6 +56,12 @@ bool segment_remove(const struct segment_place *place, int64_t base, struct erro
  * active segment's. The caller holds the append lock. */
 bool segment_remove_behind(const struct segment_place *place, int64_t base, struct error *error);
 
+/* Removes what a compaction or retention has left behind that died: replacements that were never put in
+ * place, and indexes below `active` without a segment. The caller holds the maintenance lock, and gives all
+ * bases. */
+bool segment_remove_leftovers(const struct segment_place *place, const int64_t *bases, size_t count,
+                              int64_t active, struct error *error);
+
 /* The base offsets of all segments in the folder, rising; *bases is owned by the caller. A missing folder has
  * none. */
 bool segment_list(const struct segment_place *place, int64_t **bases, size_t *count, struct error *error);

@@ -120,6 +120,9 @@ bool partition_sync(struct partition *partition, int64_t offset, struct error *e
 bool partition_lock(struct partition *partition, struct slot *slot, struct error *error);
 void partition_unlock(struct partition *partition);
 
+/* Syncs the slot, written once more since an earlier sync of it may have failed. */
+bool partition_sync_slot(struct partition *partition, struct error *error);
+
 /* Closes the segment that is open, if any; the caller holds append_mutex. */
 void partition_close_segment(struct partition *partition);
 

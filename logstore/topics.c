@@ -225,55 +225,24 @@ static bool free_slot(const struct change *change, uint32_t index, uint32_t topi
     return done;
 }
 
-struct removal {
-    int directory;
-    const char *folder;
-    struct error *error;
-    bool failed;
-};
-
-static bool remove_file(void *context, const char *entry)
-{
-    struct removal *removal = context;
-    char name[512];
-    int length = snprintf(name, sizeof name, "%s/%s", removal->folder, entry);
-    removal->failed = length < 0 || (size_t)length >= sizeof name ||
-                      !fsio_remove(removal->directory, name, 0, removal->error);
-    return !removal->failed;
-}
-
-static bool remove_partition(int directory, uint32_t topic, uint32_t partition, struct error *error)
-{
-    char folder[64];
-    snprintf(folder, sizeof folder, "topic/%08x/%u", topic, partition);
-    struct removal removal = {directory, folder, error, false};
-    struct error failure = {0};
-    if (!fsio_list(directory, folder, remove_file, &removal, &failure)) {
-        bool nothing = failure.code == ERROR_NOT_FOUND;
-        if (nothing)
-            error_clear(&failure);
-        else
-            *error = failure;
-        return nothing;
-    }
-    return !removal.failed && fsio_remove(directory, folder, AT_REMOVEDIR, error);
-}
-
 /* Waits for whoever may be compacting it. */
 static bool delete_partition(const struct change *change, const struct topic *topic, uint32_t partition,
                              struct error *error)
 {
     uint32_t index = topic_slot(topic, partition);
     uint64_t position = slot_lock_position(index, SLOT_LOCK_MAINTENANCE);
+    char folder[64];
+    snprintf(folder, sizeof folder, "topic/%08x/%u", topic->number, partition);
     if (!fsio_lock(&change->partitions, position, error))
         return false;
     bool done = free_slot(change, index, topic->number, error) &&
-                remove_partition(change->store->directory, topic->number, partition, error);
+                fsio_remove_tree(change->store->directory, folder, 1, error);
     fsio_unlock(&change->partitions, position);
     return done;
 }
 
-/* The topic is out of the catalog already, so what is left over after a failure here disturbs nobody. */
+/* The topic is out of the catalog already, so what is left over after a failure here disturbs nobody, until
+ * leftovers_remove() finds it. */
 static bool delete_topic(struct change *change, struct topic *topic, struct error *error)
 {
     struct topic gone = *topic;

@@ -34,10 +34,10 @@ struct disk_write {
     ino_t inode;
     int fd; /* a duplicate */
     uint64_t position;
-    size_t written; /* bytes; 0: the file grew only */
-    size_t count;   /* of bytes that were there before */
-    uint64_t size;  /* of the file before */
-    char *bytes;    /* owned: those before */
+    size_t written;   /* bytes; 0: the file grew only */
+    size_t count;     /* of bytes that were there before */
+    uint64_t size;    /* of the file before */
+    char *bytes;      /* owned: those before */
     bool left_behind; /* by a sync that failed */
 };
 
@@ -119,8 +119,7 @@ static void disk_note_piece(int fd, uint64_t position, size_t count)
     for (size_t i = 0; i < disk.write_count; i++) /* the next sync will write the whole page */
         if (disk_meet(&disk.writes[i], &write, DISK_PAGE))
             disk.writes[i].left_behind = false;
-    disk.writes =
-        disk_reserve(disk.writes, disk.write_count, &disk.write_capacity, sizeof *disk.writes);
+    disk.writes = disk_reserve(disk.writes, disk.write_count, &disk.write_capacity, sizeof *disk.writes);
     disk.writes[disk.write_count++] = write;
 }
 
@@ -169,7 +168,8 @@ static void disk_lose_writes(unsigned pattern)
         if (keeps && kept_count < DISK_KEPT_MOST) {
             kept[kept_count++] = *write;
         } else {
-            disk_check(pwrite(write->fd, write->bytes, write->count, (off_t)write->position) >= 0, "take back");
+            disk_check(pwrite(write->fd, write->bytes, write->count, (off_t)write->position) >= 0,
+                       "take back");
             if (last_of_file && !write->left_behind) /* sizes are not left behind */
                 disk_check(ftruncate(write->fd, (off_t)write->size) == 0, "take back the size");
         }
@@ -238,7 +238,8 @@ static void disk_note_folder_sync(const struct fsio_step *step)
     size_t length = strlen(folder), kept = 0;
     for (size_t i = 0; i < disk.name_count; i++) {
         const char *name = disk.names[i].name;
-        if (strncmp(name, folder, length) == 0 && name[length] == '/' && strchr(name + length + 1, '/') == NULL)
+        if (strncmp(name, folder, length) == 0 && name[length] == '/' &&
+            strchr(name + length + 1, '/') == NULL)
             disk_free_name(&disk.names[i]);
         else
             disk.names[kept++] = disk.names[i];
@@ -271,8 +272,8 @@ static void disk_take_back(const struct disk_name *change)
                (change->saved == NULL || rename(change->saved, change->name) == 0);
         break;
     case FSIO_REMOVE:
-        done = change->saved != NULL ? rename(change->saved, change->name) == 0
-                                     : mkdir(change->name, 0777) == 0;
+        done =
+            change->saved != NULL ? rename(change->saved, change->name) == 0 : mkdir(change->name, 0777) == 0;
         break;
     default:
         break;

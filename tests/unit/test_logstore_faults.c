@@ -4,17 +4,18 @@
 /*
  * Every file operation of a scenario is made to fail, one after the other, in three ways:
  *
- *   death    the nth call and all that follow fail, as when the process dies there; a write is torn at some place
- *   power    likewise, and then the disk forgets what wasn't synced, and the machine boots anew
- *   hiccup   only the nth call fails, and the process goes on
+ *   death    the nth call and all that follow fail, as when the process dies there; a write is torn at some
+ * place power    likewise, and then the disk forgets what wasn't synced, and the machine boots anew hiccup
+ * only the nth call fails, and the process goes on
  *
  * Afterwards the store has to hold every record and commit that was acknowledged, in order and whole, and
- * nothing that was never tried, and to take new ones. Then the power fails again, and the same has to be true:
- * so whoever built on what another one left unsynced, or on a sync that had failed before, is found out.
+ * nothing that was never tried, and to take new ones. Then the power fails again, and the same has to be
+ * true: so whoever built on what another one left unsynced, or on a sync that had failed before, is found
+ * out.
  */
 
-#define TOPIC STR_LITERAL("t")
-#define GROUP STR_LITERAL("g")
+#define TOPIC       STR_LITERAL("t")
+#define GROUP       STR_LITERAL("g")
 #define OTHER_TOPIC STR_LITERAL("other")
 #define OTHER_GROUP STR_LITERAL("other group")
 
@@ -165,13 +166,11 @@ static bool run_members(struct logstore *store, struct error *error)
 static bool run_catalog(struct logstore *store, struct error *error)
 {
     struct logstore_record record = fixture_record("k", "v");
-    return append_some(store, 0, 3, error) &&
-           logstore_topic_create(store, OTHER_TOPIC, 3, NULL, error) &&
+    return append_some(store, 0, 3, error) && logstore_topic_create(store, OTHER_TOPIC, 3, NULL, error) &&
            logstore_append(store, OTHER_TOPIC, 2, &record, 1, NULL, error) &&
            logstore_topic_grow(store, OTHER_TOPIC, 5, error) &&
            logstore_topic_delete(store, OTHER_TOPIC, error) &&
-           logstore_topic_create(store, OTHER_TOPIC, 1, NULL, error) &&
-           append_some(store, 0, 3, error);
+           logstore_topic_create(store, OTHER_TOPIC, 1, NULL, error) && append_some(store, 0, 3, error);
 }
 
 /* Compacts: nothing of the latest of each key may go. */

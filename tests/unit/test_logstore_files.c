@@ -118,8 +118,9 @@ static void test_who_reads_takes_no_locks_and_writes_nothing(void **state)
     logstore_observer_close(&observer);
     logstore_close(&reading);
     assert_true(calls[FSIO_OPEN] > 0 && calls[FSIO_READ] > 0);
-    const enum fsio_call writing[] = {FSIO_WRITE,  FSIO_ALLOCATE, FSIO_SYNC,   FSIO_LOCK,       FSIO_CREATE,
-                                       FSIO_MAKE_FOLDER, FSIO_RENAME, FSIO_REMOVE, FSIO_SYNC_FOLDER};
+    const enum fsio_call writing[] = {FSIO_WRITE,  FSIO_ALLOCATE, FSIO_SYNC,
+                                      FSIO_LOCK,   FSIO_CREATE,   FSIO_MAKE_FOLDER,
+                                      FSIO_RENAME, FSIO_REMOVE,   FSIO_SYNC_FOLDER};
     for (size_t i = 0; i < sizeof writing / sizeof *writing; i++)
         assert_int_equal(calls[writing[i]], 0);
     logstore_close(&store);

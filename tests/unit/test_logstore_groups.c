@@ -1,5 +1,8 @@
 #include "tests/lib/logstore_fixture.h"
 
+#include <dirent.h>
+#include <sys/resource.h>
+
 #define TOPIC STR_LITERAL("t")
 #define GROUP STR_LITERAL("g")
 
@@ -146,6 +149,120 @@ static void test_offsets_of_empty_groups_expire(void **state)
     logstore_close(&store);
 }
 
+static int set_up_in_memory(void **state)
+{
+    (void)state;
+    return fixture_setup_at("/dev/shm");
+}
+
+static int count_descriptors(void)
+{
+    int count = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    assert_non_null(folder);
+    while (readdir(folder) != NULL)
+        count++;
+    closedir(folder);
+    return count;
+}
+
+static void name_of(char name[32], int number)
+{
+    snprintf(name, 32, "group %d", number);
+}
+
+/* Each group's commits and its member, who has gone, are seen by an observer that can't have all open. */
+static void check_observed(int groups)
+{
+    struct error error = {0};
+    const struct logstore_observed_topic *topics;
+    const struct logstore_observed_group *observed;
+    const struct logstore_observed_commit *commits;
+    size_t count, of_group;
+    struct logstore_observer *observer = logstore_observer_open(fixture_folder, &error);
+    MUST(observer != NULL && logstore_observe_topics(observer, &topics, &count, &error));
+    MUST(logstore_observe_groups(observer, &observed, &count, &error));
+    assert_int_equal(count, groups);
+    for (size_t i = 0; i < count; i++) {
+        assert_null(observed[i].failure);
+        MUST(logstore_observe_commits(observer, i, &commits, &of_group, &error));
+        assert_int_equal(of_group, 1);
+        char name[32];
+        name_of(name, (int)commits[0].offset);
+        assert_true(str_equal(observed[i].name, str_of(name)));
+    }
+    logstore_observer_close(&observer);
+}
+
+/* Three files each, and 1,024 descriptors. GROUPS_OPEN says how many groups there are. */
+static void test_more_groups_than_descriptors(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    char name[32];
+    const char *asked = getenv("GROUPS_OPEN");
+    const struct str topic = TOPIC;
+    int groups = asked == NULL ? 600 : atoi(asked), before;
+    struct rlimit limit = {0}, small = {0};
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    small = (struct rlimit){1024, limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &small), 0);
+    before = count_descriptors();
+    struct logstore *store = store_with_records(1);
+    for (int i = 0; i < groups; i++) {
+        name_of(name, i);
+        commit(store, str_of(name), 0, i);
+    }
+    for (int i = 0; i < groups; i += 7) {
+        name_of(name, i);
+        assert_int_equal(committed(store, str_of(name), 0), i);
+        struct logstore_consumer *consumer =
+            logstore_consumer_join(store, str_of(name), &topic, 1, NULL, &error);
+        MUST(consumer != NULL && logstore_consumer_leave(&consumer, &error));
+    }
+    MUST(logstore_sync(store, &error));
+    check_observed(groups);
+    assert_true(count_descriptors() < before + 500);
+    for (int i = 0; i < groups && i < 200; i++) {
+        name_of(name, i);
+        MUST(logstore_delete_group(store, str_of(name), &error));
+    }
+    assert_int_equal(count_groups(), groups < 200 ? 0 : groups - 200);
+    logstore_close(&store);
+    assert_int_equal(count_descriptors(), before);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+/* Commits on a topic that is gone are no use to anybody, and make place for others. */
+static void test_commits_on_deleted_topics_go(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct stat status;
+    char path[128];
+    const struct str topic = TOPIC, other = STR_LITERAL("other");
+    struct logstore *store = store_with_records(1);
+    struct logstore_consumer *consumer = logstore_consumer_join(store, GROUP, &topic, 1, NULL, &error);
+    MUST(consumer != NULL && logstore_consumer_commit(consumer, &error));
+    MUST(logstore_consumer_leave(&consumer, &error));
+    snprintf(path, sizeof path, "%s/group/00000001/offsets", fixture_folder);
+    assert_int_equal(stat(path, &status), 0);
+    off_t size = status.st_size;
+    for (int round = 0; round < 10; round++) {
+        MUST(logstore_topic_create(store, other, 20, NULL, &error));
+        for (uint32_t partition = 0; partition < 20; partition++) {
+            struct logstore_commit one = {other, partition, 0, STR_LITERAL("")};
+            MUST(logstore_commit(store, GROUP, &one, 1, &error));
+        }
+        MUST(logstore_topic_delete(store, other, &error));
+        MUST(logstore_expire_offsets(store, &error));
+    }
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_size, size);
+    assert_int_equal(committed(store, GROUP, 0), 0);
+    logstore_close(&store);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -154,6 +271,9 @@ int main(void)
         TEST(test_a_group_with_members_is_neither_reset_nor_deleted),
         TEST(test_a_group_that_was_deleted_starts_anew),
         TEST(test_offsets_of_empty_groups_expire),
+        cmocka_unit_test_setup_teardown(test_more_groups_than_descriptors, set_up_in_memory,
+                                        fixture_teardown),
+        TEST(test_commits_on_deleted_topics_go),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,7 +48,8 @@ static int tear_down(void **state)
 static struct logstore *open_store(enum logstore_fsync mode)
 {
     struct error error = {0};
-    struct logstore_options options = {.access = LOGSTORE_CREATE, .fsync = mode, .fsync_interval_ms = 3600000};
+    struct logstore_options options = {
+        .access = LOGSTORE_CREATE, .fsync = mode, .fsync_interval_ms = 3600000};
     struct logstore *store = logstore_open(store_path, &options, &error);
     MUST(store != NULL);
     return store;
@@ -147,8 +148,8 @@ static void test_a_segment_whose_end_failed_to_be_synced_lasts(void **state)
     logstore_close(&store);
 }
 
-/* What can't be read back is gone: nothing more is acknowledged until the machine has booted, and then the log
- * ends in front of it. */
+/* What can't be read back is gone: nothing more is acknowledged until the machine has booted, and then the
+ * log ends in front of it. */
 static void test_what_was_dropped_from_memory_is_not_acknowledged(void **state)
 {
     (void)state;

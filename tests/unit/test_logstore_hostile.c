@@ -1,0 +1,93 @@
+#include "logstore/catalog.h"
+#include "tests/lib/logstore_fixture.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/* Files that somebody has made to do harm: right in every checksum, and absurd. */
+
+#define TOPIC STR_LITERAL("t")
+
+static long reads;
+
+static int count_reads(void *context, struct fsio_step *step)
+{
+    (void)context;
+    reads += step->call == FSIO_READ;
+    return 0;
+}
+
+static const struct fsio_fault counting = {.before = count_reads};
+
+static int set_up(void **state)
+{
+    (void)state;
+    return fixture_setup_at("/dev/shm"); /* where a file may be of any size */
+}
+
+static void stretch(const char *name, off_t size)
+{
+    char path[160];
+    snprintf(path, sizeof path, "%s/topic/00000001/0/%s", fixture_folder, name);
+    int fd = open(path, O_RDWR);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, size), 0);
+    close(fd);
+}
+
+/* A full segment of 8 TB, nearly all of it a hole, and an index of that size: to look for an offset in it
+ * costs no more than to look over the longest batch there may be, at each step. */
+static void test_a_segment_of_holes_is_given_up_soon(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore_config config = logstore_config_default();
+    struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
+    config.segment_bytes = 4096;
+    MUST(logstore_topic_create(store, TOPIC, 1, &config, &error));
+    for (int i = 0; i < 200; i++) {
+        struct logstore_record record = fixture_record(NULL, "a value of more than some bytes");
+        MUST(logstore_append(store, TOPIC, 0, &record, 1, NULL, &error));
+    }
+    stretch("00000000000000000000.log", (off_t)8 << 40);
+    stretch("00000000000000000000.index", (off_t)8 << 30);
+    fsio_fault = &counting;
+    reads = 0;
+    struct logstore_record record;
+    struct logstore_reader *reader = logstore_reader_open(store, TOPIC, 0, 20, &error);
+    MUST(reader != NULL && logstore_read(reader, &record, &error) == LOGSTORE_READ_RECORD);
+    assert_int_equal(record.offset, 20);
+    int64_t offset;
+    MUST(logstore_offset_for_time(store, TOPIC, 0, record.timestamp, &offset, &error));
+    MUST_FAIL(logstore_offset_for_time(store, TOPIC, 1, 0, &offset, &error), ERROR_NOT_FOUND);
+    fsio_fault = NULL;
+    assert_true(reads < 100000);
+    logstore_reader_close(&reader);
+    logstore_close(&store);
+}
+
+/* As a time that offsets stay it would let the clock overflow. */
+static void test_a_negative_time_in_the_catalog_is_refused(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct catalog catalog = {0};
+    struct buf bytes = buf_make(1000);
+    catalog_encode(&(struct catalog){.next_number = 1, .offsets_retention_ms = INT64_MAX}, &bytes);
+    MUST(catalog_decode(&catalog, buf_str(&bytes), &error));
+    buf_reset(&bytes);
+    catalog_encode(&(struct catalog){.next_number = 1, .offsets_retention_ms = INT64_MIN}, &bytes);
+    MUST_FAIL(catalog_decode(&catalog, buf_str(&bytes), &error), ERROR_CORRUPT);
+    catalog_free(&catalog);
+    buf_free(&bytes);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(test_a_segment_of_holes_is_given_up_soon),
+        TEST(test_a_negative_time_in_the_catalog_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
