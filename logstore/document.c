@@ -18,7 +18,7 @@ enum {
     AT_CRC = 28,
     HALF_SIZE = 32,
 
-    TRIES = 100, /* to read between the changes of busy writers */
+    TRIES = 20, /* to read between the changes of busy writers */
 };
 
 struct half {
