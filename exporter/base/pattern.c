@@ -4,9 +4,124 @@
 #include "exporter/base/mem.h"
 #include "exporter/base/utf8.h"
 
+#include <ctype.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+/* --- how large a pattern becomes ----------------------------------------------------------------------- */
+
+/* regcomp() writes repetitions out: "((a{1,200}){1,200}){1,200}" costs it 22 s and 15 GB. What follows counts
+ * the characters that a pattern has then, up to CEILING. MOST_MORE than it has itself take some megabytes. */
+enum { MOST_MORE = 1000, DEEPEST = 100, CEILING = 1 << 30 };
+
+struct scan {
+    const char *at;
+    int depth; /* of parentheses */
+};
+
+static int add(int a, int b)
+{
+    return a < CEILING - b ? a + b : CEILING;
+}
+
+static int multiply(int a, int b)
+{
+    return b == 0 || a < CEILING / b ? a * b : CEILING;
+}
+
+/* Past the bracket expression whose "[" was read: a "]" at its beginning, or in [: :], [. .] and [= =],
+ * doesn't end it. */
+static void skip_bracket(struct scan *scan)
+{
+    scan->at += *scan->at == '^';
+    scan->at += *scan->at == ']';
+    while (*scan->at != '\0' && *scan->at != ']') {
+        char kind = scan->at[0] == '[' ? scan->at[1] : '\0';
+        const char closing[] = {kind, ']', '\0'};
+        const char *end = kind != '\0' && strchr(":.=", kind) != NULL ? strstr(scan->at + 2, closing) : NULL;
+        scan->at = end != NULL ? end + 2 : scan->at + 1;
+    }
+    scan->at += *scan->at == ']';
+}
+
+/* The number that stands there; 0 where there is none. */
+static int number(struct scan *scan)
+{
+    int value = 0;
+    for (; isdigit((unsigned char)*scan->at); scan->at++)
+        value = add(multiply(value, 10), *scan->at - '0');
+    return value;
+}
+
+/* How often the one before is written out by the repetitions that follow it. */
+static int repetitions(struct scan *scan)
+{
+    int times = 1;
+    for (; *scan->at != '\0' && strchr("*+?{", *scan->at) != NULL;) {
+        char kind = *scan->at++;
+        if (kind == '+')
+            times = multiply(times, 2);
+        if (kind != '{')
+            continue;
+        int least = number(scan), most = 0;
+        if (*scan->at == ',') {
+            scan->at++;
+            most = number(scan);
+        }
+        scan->at += *scan->at == '}';
+        times = multiply(times, add(most > least ? most : least, 1));
+    }
+    return times;
+}
+
+static int count_sequence(struct scan *scan);
+
+static int count_one(struct scan *scan)
+{
+    int count = 1;
+    switch (*scan->at++) {
+    case '\\':
+        scan->at += *scan->at != '\0';
+        break;
+    case '[':
+        skip_bracket(scan);
+        break;
+    case '(':
+        count = ++scan->depth > DEEPEST ? CEILING : add(count_sequence(scan), 1);
+        scan->depth--;
+        scan->at += *scan->at == ')';
+        break;
+    default:
+        break;
+    }
+    return count;
+}
+
+/* Up to the parenthesis that closes it, or the end. */
+static int count_sequence(struct scan *scan)
+{
+    int count = 0;
+    while (*scan->at != '\0' && *scan->at != ')' && count < CEILING) {
+        int one = count_one(scan);
+        count = add(count, multiply(one, repetitions(scan)));
+    }
+    return count;
+}
+
+/* A parenthesis that closes nothing doesn't end it. */
+static bool is_too_large(const char *pattern)
+{
+    struct scan scan = {.at = pattern};
+    int count = 0;
+    while (*scan.at != '\0' && count < CEILING) {
+        count = add(count, count_sequence(&scan));
+        scan.at += *scan.at == ')';
+    }
+    return count >= CEILING || (size_t)count > strlen(pattern) + MOST_MORE;
+}
+
+/* --- patterns ------------------------------------------------------------------------------------------ */
 
 /* The whole name must match, so "orders" doesn't let "orders-dead-letters" through. */
 static char *anchored(const char *pattern)
@@ -17,22 +132,32 @@ static char *anchored(const char *pattern)
     return text;
 }
 
+static bool compile(regex_t *compiled, const char *pattern, struct error *error)
+{
+    char *text = anchored(pattern);
+    bool small = !is_too_large(text);
+    int code = small ? regcomp(compiled, text, REG_EXTENDED | REG_NOSUB) : 0;
+    free(text);
+    if (!small) {
+        error_set(error, ERROR_USAGE,
+                  "\"%s\" is too large, since its repetitions add more than %d characters; repeat less",
+                  pattern, MOST_MORE);
+    } else if (code != 0) {
+        char reason[256];
+        regerror(code, compiled, reason, sizeof reason);
+        error_set(error, ERROR_USAGE, "\"%s\" is no POSIX extended regular expression: %s", pattern, reason);
+    }
+    return small && code == 0;
+}
+
 bool name_filter_add(struct name_filter *filter, enum filter_side side, const char *pattern,
                      struct error *error)
 {
     struct pattern_list *list = side == FILTER_INCLUDE ? &filter->include : &filter->exclude;
     size_t capacity = list->count;
     list->compiled = mem_grow(list->compiled, &capacity, list->count + 1, sizeof *list->compiled);
-    regex_t *compiled = &list->compiled[list->count];
-    char *text = anchored(pattern);
-    int code = regcomp(compiled, text, REG_EXTENDED | REG_NOSUB);
-    free(text);
-    if (code != 0) {
-        char reason[256];
-        regerror(code, compiled, reason, sizeof reason);
-        error_set(error, ERROR_USAGE, "\"%s\" is no POSIX extended regular expression: %s", pattern, reason);
+    if (!compile(&list->compiled[list->count], pattern, error))
         return false;
-    }
     list->count++;
     return true;
 }

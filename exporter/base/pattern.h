@@ -22,7 +22,8 @@ struct name_filter {
 
 enum filter_side { FILTER_INCLUDE, FILTER_EXCLUDE };
 
-/* Adds a pattern; ERROR_USAGE with the compiler's reason when it is none. */
+/* Adds a pattern; ERROR_USAGE with the compiler's reason when it is none, or when it is one that would take
+ * much memory and time. */
 bool name_filter_add(struct name_filter *filter, enum filter_side side, const char *pattern,
                      struct error *error);
 

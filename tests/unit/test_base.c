@@ -213,6 +213,44 @@ static void test_filter_refuses_bad_pattern(void **state)
     name_filter_free(&filter);
 }
 
+/* Patterns whose repetitions would take gigabytes are refused, however they are written; those that people
+ * write are not, nor a long list of names. */
+static void test_filter_refuses_a_pattern_that_grows(void **state)
+{
+    (void)state;
+    static const char *const large[] = {
+        "((a{1,200}){1,200}){1,200}",
+        "(((a{99}){99}){99}){99}",
+        "a{1,200}){1,200}){1,200}|((b",
+        "a{30000}",
+        "a{1,2000}",
+        "([]{1,9}x[:alpha:]]{1,200}){1,200}",
+        "(\\({1,200}){1,200}",
+        "((((((((((((((a+)+)+)+)+)+)+)+)+)+)+)+)+)+)+",
+    };
+    static const char *const small[] = {
+        "[a-z]{1,249}", "([a-z0-9]{1,30}[.-]){1,20}[a-z]+", "((a*)*)*",
+        "a{3}{3}",      "(eu|us)-[0-9]{4}(-.+)?",           "[{][1,2000}]*",
+    };
+    struct name_filter filter = {0};
+    struct error error = {0};
+    for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
+        assert_false(name_filter_add(&filter, FILTER_INCLUDE, large[i], &error));
+        assert_non_null(strstr(error_text(&error), "repeat less"));
+        error_clear(&error);
+    }
+    for (size_t i = 0; i < sizeof small / sizeof *small; i++)
+        assert_true(name_filter_add(&filter, FILTER_INCLUDE, small[i], &error));
+    struct buf names = buf_make(1 << 16);
+    for (int i = 0; i < 500; i++)
+        buf_add_format(&names, "topic-%d|", i);
+    buf_add(&names, "last", sizeof "last");
+    assert_true(name_filter_add(&filter, FILTER_INCLUDE, names.bytes, &error));
+    assert_true(name_filter_passes(&filter, STR_LITERAL("topic-499")));
+    buf_free(&names);
+    name_filter_free(&filter);
+}
+
 /* Durations as people write them, and what only looks like one. */
 static void test_durations(void **state)
 {
@@ -255,6 +293,7 @@ int main(void)
         cmocka_unit_test(test_filter_matches_whole_names),
         cmocka_unit_test(test_filter_excludes),
         cmocka_unit_test(test_filter_refuses_bad_pattern),
+        cmocka_unit_test(test_filter_refuses_a_pattern_that_grows),
         cmocka_unit_test(test_durations),
     };
     return cmocka_run_group_tests_name("base", tests, NULL, NULL);
