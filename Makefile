@@ -272,7 +272,8 @@ THREAD_TESTS := test_formats or test_http_limits or test_web_config or test_card
 .PHONY: test-thread
 test-thread: setup-test
 	@$(MAKE) --no-print-directory test-programs BUILD=$(BUILD)/thread SANITIZE=thread CFLAGS='-O1 -g'
-	@$(PYTHON) tests/run --build $(BUILD)/thread --suite integration '($(THREAD_TESTS)) and not hundred and not bad_file'
+	@$(MAKE) --no-print-directory kafka
+	@$(PYTHON) tests/run --build $(BUILD)/thread --kafka $(KAFKA) --suite integration '($(THREAD_TESTS)) and not hundred and not bad_file'
 	@$(PYTHON) tests/run --build $(BUILD)/thread --suite unit threads
 
 # A Kafka to test against: its jars, fetched once a version.

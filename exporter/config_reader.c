@@ -1,5 +1,6 @@
 #include "exporter/config_reader.h"
 
+#include "exporter/base/file.h"
 #include "exporter/base/mem.h"
 #include "exporter/config_yaml.h"
 
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { FILE_LIMIT = 16 * 1024 * 1024, PATH_LIMIT = FILE_LIMIT };
 
@@ -204,28 +206,19 @@ bool config_read_whole_text(const char *name, const char *text, size_t length, c
     return done;
 }
 
-/* Up to the buffer's limit: a device may never end. */
-static bool read_all(FILE *file, struct buf *content)
-{
-    char piece[16 * 1024];
-    size_t count;
-    while (buf_ok(content) && (count = fread(piece, 1, sizeof piece, file)) > 0)
-        buf_add(content, piece, count);
-    return !ferror(file);
-}
-
 bool config_read_whole_file(const char *path, const struct config_key *keys, void *target,
                             struct error *error)
 {
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        error_set_errno(error, ERROR_USAGE, errno, "can't open configuration file %s", path);
+    int fd = file_open(path, error);
+    if (fd < 0) {
+        error_wrap(error, "can't open configuration file %s", path);
+        error->code = ERROR_USAGE;
         return false;
     }
     struct buf content = buf_make(FILE_LIMIT);
-    bool done = read_all(file, &content);
+    bool done = file_read(fd, &content);
     int reason = errno;
-    (void)fclose(file); /* nothing was written */
+    (void)close(fd); /* nothing was written */
     if (!done)
         error_set_errno(error, ERROR_USAGE, reason, "can't read configuration file %s", path);
     else if (!buf_ok(&content)) {

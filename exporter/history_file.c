@@ -1,4 +1,5 @@
 #include "exporter/base/buf.h"
+#include "exporter/base/file.h"
 #include "exporter/base/mem.h"
 #include "exporter/memory.h"
 
@@ -324,19 +325,6 @@ static struct history *parse(const struct buf *file, struct error *error)
     return history;
 }
 
-static bool read_file(int fd, struct buf *file)
-{
-    enum { PIECE = 1 << 16 };
-    for (;;) {
-        char *room = buf_room(file, PIECE);
-        ssize_t got = room != NULL ? read(fd, room, PIECE) : -1;
-        if (got > 0)
-            buf_claim(file, (size_t)got);
-        else if (got == 0 || room == NULL || errno != EINTR)
-            return got == 0;
-    }
-}
-
 static void set_aside(const char *path, struct error *error)
 {
     char *aside = beside(path, ".damaged");
@@ -350,13 +338,13 @@ static void set_aside(const char *path, struct error *error)
 struct history *history_load(const char *path, struct error *error)
 {
     struct buf file = buf_make(SIZE_MAX);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = file_open(path, error);
     if (fd < 0) {
-        error_set_errno(error, errno == ENOENT ? ERROR_NOT_FOUND : ERROR_IO, errno, "open \"%s\"", path);
+        error_wrap(error, "open \"%s\"", path);
         return NULL;
     }
     struct history *history = NULL;
-    if (!read_file(fd, &file)) {
+    if (!file_read(fd, &file) || !buf_ok(&file)) {
         error_set_errno(error, ERROR_IO, errno, "read \"%s\"", path);
     } else {
         history = parse(&file, error);

@@ -1,11 +1,13 @@
 #include "exporter/http_tls.h"
 
+#include "exporter/base/file.h"
 #include "exporter/base/mem.h"
 
 #include <gnutls/x509.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { LONGEST_CHAIN = 16 };
 
@@ -26,7 +28,12 @@ static bool fail(struct error *error, const char *path, int code)
 
 static bool load(const char *path, gnutls_datum_t *content, struct error *error)
 {
-    if (gnutls_load_file(path, content) >= 0)
+    struct error reason = {0};
+    int fd = file_open(path, &reason); /* the library would wait for a FIFO */
+    if (fd >= 0)
+        (void)close(fd);
+    error_clear(&reason);
+    if (fd >= 0 && gnutls_load_file(path, content) >= 0)
         return true;
     error_set(error, ERROR_USAGE, "%s can't be read; give a PEM file that the daemon's user may read", path);
     return false;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct recorder {
@@ -46,14 +47,42 @@ static bool end_with_whole_line(const struct recorder *recorder)
     return end >= 0 && (at == end || ftruncate(recorder->fd, at) == 0);
 }
 
+/* Opens the file, and makes it where it isn't there; false with errno. */
+static bool open_file(struct recorder *recorder)
+{
+    recorder->fd = open(recorder->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+    return recorder->fd >= 0 && lock(recorder, LOCK_EX) && end_with_whole_line(recorder) &&
+           lock(recorder, LOCK_UN);
+}
+
+/* Whether the path still leads to what is open: it may have been removed, or moved away and be another's. */
+static bool is_there(const struct recorder *recorder)
+{
+    struct stat named, opened;
+    return recorder->fd >= 0 && fstat(recorder->fd, &opened) == 0 && stat(recorder->path, &named) == 0 &&
+           named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+}
+
+static void close_file(struct recorder *recorder)
+{
+    if (recorder->fd >= 0)
+        (void)close(recorder->fd); /* each line was written whole, or its failure was logged */
+    recorder->fd = -1;
+}
+
+static bool follow_path(struct recorder *recorder)
+{
+    if (is_there(recorder))
+        return true;
+    close_file(recorder);
+    return open_file(recorder);
+}
+
 struct recorder *recorder_new(const char *path, struct error *error)
 {
     struct recorder *recorder = MEM_NEW(struct recorder);
     recorder->path = mem_copy_text(path);
-    recorder->fd = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    bool ready = recorder->fd >= 0 && lock(recorder, LOCK_EX) && end_with_whole_line(recorder) &&
-                 lock(recorder, LOCK_UN);
-    if (!ready) {
+    if (!open_file(recorder)) {
         error_set_errno(error, ERROR_USAGE, errno,
                         "--record %s: it can't be written; give a file in a folder that can", path);
         recorder_free(&recorder);
@@ -85,7 +114,7 @@ void recorder_add(struct recorder *recorder, struct str cluster, const struct sn
     struct buf line = buf_make(SIZE_MAX);
     observation_write(&line, cluster, snapshot);
     errno = ENOMEM;
-    bool done = buf_ok(&line) && lock(recorder, LOCK_EX) && append(recorder, &line);
+    bool done = buf_ok(&line) && follow_path(recorder) && lock(recorder, LOCK_EX) && append(recorder, &line);
     int reason = errno;
     (void)lock(recorder, LOCK_UN); /* closing unlocks, too */
     if (!done && !recorder->failing)
@@ -101,8 +130,7 @@ void recorder_free(struct recorder **recorder)
 {
     if (*recorder == NULL)
         return;
-    if ((*recorder)->fd >= 0)
-        (void)close((*recorder)->fd); /* each line was written whole, or its failure was logged */
+    close_file(*recorder);
     free((*recorder)->path);
     free(*recorder);
     *recorder = NULL;

@@ -9,7 +9,8 @@
  * Appends what is observed to the file of `serve --record`, a line a poll, for `tidemark replay`
  * (observations.h). Lines are whole whatever happens: what a process that was killed left of its last line is
  * taken away when the file is opened again, and what a full disk left of one at once. Several recorders, of
- * several processes, may write to one file. One thread each.
+ * several processes, may write to one file. Where that is removed, or moved away to be rotated, a new one is
+ * begun under its name. One thread each.
  */
 struct recorder;
 

@@ -1,6 +1,7 @@
 """The configuration file: what it changes, and how it is refused."""
 
 import json
+import os
 
 import pytest
 
@@ -35,6 +36,7 @@ def write(tmp_path):
         ({"sources": [{"name": "a", "kafka": "b:1", "topics": {"include": ["fine", "a("]}}]}, ["sources[0].topics.include[1]", "a("]),
         ({"sources": [{"name": "a", "kafka": "b:1", "properties": {"no.such.property": "1"}}]}, ["no.such.property"]),
         ({"sources": [{"name": "a", "kafka": "b:1", "properties": {"socket.timeout.ms": "soon"}}]}, ["socket.timeout.ms"]),
+        ({"sources": [{"name": "a", "kafka": "b:1", "groups": {"exclude": ["((a{1,200}){1,200}){1,200}"]}}]}, ["groups.exclude[0]", "repeat less"]),
         ({"rules": {"objektive": "5m"}}, ["rules.objektive", "objective"]),
         ({"poll_interval": "15"}, ["poll_interval", "15"]),
         ({"sources": []}, ["source"]),
@@ -54,9 +56,20 @@ def test_a_folder_instead_of_a_file_is_named(tmp_path):
     assert code == 2 and str(tmp_path) in errors and len(errors.strip().splitlines()) == 1, errors
 
 
-def test_a_file_that_never_ends_is_refused():
-    code, _, errors = run("serve", "--config", "/dev/zero")
-    assert code == 2 and "/dev/zero is larger than" in errors and len(errors.strip().splitlines()) == 1, errors
+def test_what_never_begins_or_ends_is_refused(tmp_path, write):
+    """A device has no end; a FIFO keeps who opens it waiting for somebody to write."""
+    os.mkfifo(tmp_path / "fifo")
+    secret = {"sources": [{"name": "a", "kafka": "b:1", "properties": {"sasl.password": {"file": str(tmp_path / "fifo")}}}]}
+    for path, what in [("/dev/zero", "/dev/zero"), (tmp_path / "fifo", "fifo"), (write(secret), "fifo")]:
+        code, _, errors = run("serve", "--config", path)
+        assert code == 2 and what in errors and "no regular file" in errors and len(errors.strip().splitlines()) == 1, errors
+
+
+def test_a_file_that_is_too_large_is_refused(tmp_path):
+    with (tmp_path / "large.json").open("w") as file:
+        file.truncate(17 << 20)
+    code, _, errors = run("serve", "--config", file.name)
+    assert code == 2 and "is larger than" in errors and len(errors.strip().splitlines()) == 1, errors
 
 
 def test_one_source_down_while_the_other_is_served(kafka, write):

@@ -1,6 +1,7 @@
 """Another configuration without another start: by SIGHUP, and by POST /-/reload."""
 
 import json
+import os
 import signal
 import threading
 import urllib.error
@@ -158,6 +159,18 @@ def test_a_bad_file_leaves_the_configuration_in_force(stores, write, bad, named)
         assert post(daemon) == (200, "reloaded\n")
         page = daemon.page()
         assert page.get_int(RELOADED) == 1 and lag(page, "east") == 7
+
+
+def test_a_file_that_became_a_fifo_holds_up_nothing(stores, write):
+    """Nobody writes into it: the configuration in force stays, and so does what is served."""
+    path = write({"sources": [source(stores["east"], "east")]})
+    with Daemon("--config", path, "--web.enable-lifecycle") as daemon:
+        daemon.page_when(lambda page: lag(page, "east") == 7)
+        os.unlink(path)
+        os.mkfifo(path)
+        status, text = post(daemon)
+        assert status == 500 and "no regular file" in text, text
+        assert lag(daemon.page(), "east") == 7
 
 
 def test_reloading_by_http_has_to_be_enabled(stores):

@@ -1,10 +1,12 @@
 """What outlives the daemon: the past in --state-dir, and the observations of --record."""
 
 import json
+import os
 import signal
 
 import pytest
 
+import processes
 from daemon import Daemon, run
 from store import Store
 
@@ -89,6 +91,21 @@ def test_a_damaged_state_is_set_aside_with_a_warning(store, tmp_path):
     assert file.with_name(file.name + ".damaged").read_bytes() == damaged
 
 
+def test_a_state_that_is_a_fifo_holds_up_nothing(store, tmp_path):
+    """Nobody writes into it: the past begins anew, with a warning, and is kept again."""
+    state = tmp_path / "state"
+    arguments = ("--logstore", store.folder, "--state-dir", str(state))
+    with Daemon(*arguments) as first:
+        first.page_when(first_polled)
+    (file,) = state.iterdir()
+    file.unlink()
+    os.mkfifo(file)
+    with Daemon(*arguments) as second:
+        second.page_when(first_polled)
+        assert "no regular file" in second.logged() and "level=warn" in second.logged()
+    assert file.is_file()
+
+
 def test_a_state_folder_that_can_not_be_had_is_refused(store, tmp_path):
     (tmp_path / "file").write_text("")
     code, _, errors = run("serve", "--logstore", store.folder, "--once", "--state-dir", str(tmp_path / "file"))
@@ -109,6 +126,19 @@ def test_two_daemons_on_one_state_folder_are_refused(store, tmp_path):
 
 def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_recording_that_is_moved_away_is_begun_anew(store, tmp_path):
+    """As logrotate does it; and once it is removed."""
+    recording, rotated = tmp_path / "recording", tmp_path / "recording.1"
+    with Daemon("--logstore", store.folder, "--record", str(recording)):
+        processes.wait_until(lambda: recording.exists() and lines(recording), 60, "a first line")
+        recording.rename(rotated)
+        processes.wait_until(lambda: recording.exists() and lines(recording), 60, "a line in a new file")
+        recording.unlink()
+        processes.wait_until(lambda: recording.exists() and lines(recording), 60, "a line in another new file")
+    times = [line["t"] for path in (rotated, recording) for line in lines(path)]
+    assert times == sorted(times)
 
 
 def test_recordings_are_replayed_to_what_was_served(store, tmp_path):

@@ -258,7 +258,7 @@ static void test_unreadable_files(void **state)
     } cases[] = {
         {"/nonexistent/a.json",
          "can't open configuration file /nonexistent/a.json: No such file or directory"},
-        {"/", "can't read configuration file /: Is a directory"},
+        {"/", "can't open configuration file /: it is no regular file"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct error error = {0};
