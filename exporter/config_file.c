@@ -311,16 +311,38 @@ static bool read_overrides(struct config_reader *reader, json_t *value, void *ta
     return config_read_list(reader, value, read_override, target);
 }
 
+/* A text for each setting that is one. */
+static const struct example {
+    const char *key, *text;
+} examples[] = {
+    {"listen", "127.0.0.1:9308"},
+    {"poll_interval", "15s"},
+    {"timeout", "10s"},
+    {"log_format", "json"},
+    {"log_level", "info"},
+    {"cluster_label", "cluster"},
+    {"granularity", "topic"},
+    {"state_dir", "/var/lib/tidemark"},
+    {"record", "/var/lib/tidemark/observations.jsonl"},
+};
+
+static const char *example_of(const char *key)
+{
+    size_t i = 0;
+    while (i + 1 < sizeof examples / sizeof *examples && strcmp(examples[i].key, key) != 0)
+        i++;
+    return examples[i].text;
+}
+
 /* A setting of the whole daemon: its key is the path. */
 static bool read_setting(struct config_reader *reader, json_t *value, void *config)
 {
-    const char *text = config_read_value_text(reader, value, "15s");
-    if (text == NULL)
-        return false;
     char *key = mem_copy_str(buf_str(&reader->path));
-    bool done = config_set(config, key, text, reader->error);
+    const char *text = config_read_value_text(reader, value, example_of(key));
+    bool done =
+        text != NULL && (config_set(config, key, text, reader->error) || config_fail_with_error(reader));
     free(key);
-    return done || config_fail_with_error(reader);
+    return done;
 }
 
 static bool read_metrics(struct config_reader *reader, json_t *value, void *config)

@@ -74,8 +74,14 @@ static bool is_wanted(const struct status_flags *flags, const json_t *object)
     return flags->cluster == NULL || str_equal(status_text(object, "cluster"), str_of(flags->cluster));
 }
 
-static void measure(const json_t *groups, const struct status_flags *flags, size_t *widths)
+/* Where lines may be of any length, a cell that is longer than WIDEST sticks out, and doesn't pad all others.
+ */
+enum { WIDEST = 60 };
+
+static void measure(const json_t *groups, const struct status_flags *flags, const struct terminal *terminal,
+                    size_t *widths)
 {
+    size_t most = terminal->width == SIZE_MAX ? WIDEST : SIZE_MAX;
     const json_t *group;
     size_t i;
     struct buf cell = buf_make(LINE_LIMIT);
@@ -88,7 +94,7 @@ static void measure(const json_t *groups, const struct status_flags *flags, size
             columns[c].add(&cell, group);
             size_t needed = terminal_columns(buf_str(&cell));
             if (needed > widths[c])
-                widths[c] = needed;
+                widths[c] = needed < most ? needed : most;
         }
     }
     buf_free(&cell);
@@ -142,7 +148,8 @@ static void add_row(struct buf *out, const struct terminal *terminal, const size
         buf_add_text(out, c > 0 ? "  " : "");
         if (c == 0)
             terminal_begin(out, terminal, status_colour(group));
-        terminal_add_cell(out, buf_str(&cell), widths[c], columns[c].right);
+        size_t needed = terminal->width == SIZE_MAX ? terminal_columns(buf_str(&cell)) : 0;
+        terminal_add_cell(out, buf_str(&cell), needed > widths[c] ? needed : widths[c], columns[c].right);
         if (c == 0)
             terminal_end(out, terminal);
     }
@@ -181,7 +188,7 @@ static void add_groups(struct buf *out, const struct terminal *terminal, const j
 {
     size_t widths[COLUMNS], i, k;
     const json_t *group, *condition;
-    measure(groups, flags, widths);
+    measure(groups, flags, terminal, widths);
     fit(terminal, widths);
     add_titles(out, terminal, widths);
     json_array_foreach(groups, i, group)

@@ -117,6 +117,16 @@ def test_lines_fit_the_terminal_and_colours_stay_on_it(store, columns):
         assert "\x1b" not in status(daemon)[1]
 
 
+def test_a_long_name_is_whole_in_a_pipe_and_widens_no_other_line(store):
+    long = "a-group-with-quite-a-long-name-" * 8
+    store.commit(long, "orders", 7)
+    with Daemon("--logstore", store.folder, *STOPPED) as daemon:
+        stopped(daemon)
+        rows = [line for line in status(daemon)[1].splitlines() if "default" in line]
+        assert sum(long in row for row in rows) == 1 and len(rows) > 1
+        assert all(len(row) < 140 for row in rows if long not in row), rows
+
+
 def test_what_is_not_known_has_an_exit_code_of_its_own(store):
     with Daemon("--logstore", store.folder) as daemon:
         processes.wait_until(lambda: "billing" in status(daemon)[1], what="the group")
