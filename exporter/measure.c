@@ -5,7 +5,14 @@
 
 struct page_facts page_facts_now(const struct program_facts *program)
 {
-    return (struct page_facts){.now = clock_wall_ms(), .process = process_read(), .program = program};
+    const struct reload_record *reloads = program->reloads;
+    return (struct page_facts){
+        .now = clock_wall_ms(),
+        .process = process_read(),
+        .last_reload_successful = reloads == NULL ? UNKNOWN : !atomic_load(&reloads->failed),
+        .last_reload_success = reloads == NULL ? UNKNOWN : atomic_load(&reloads->last_success),
+        .program = program,
+    };
 }
 
 /* In the order of metrics.def. Where the value is a fact without a number, it is 1. */
@@ -340,14 +347,12 @@ int64_t measure_build_info(const struct build_subject *subject)
 
 int64_t measure_config_last_reload_successful(const struct process_subject *subject)
 {
-    const struct reload_record *reloads = subject->facts->program->reloads;
-    return reloads == NULL ? UNKNOWN : !atomic_load(&reloads->failed);
+    return subject->facts->last_reload_successful;
 }
 
 int64_t measure_config_last_reload_success(const struct process_subject *subject)
 {
-    const struct reload_record *reloads = subject->facts->program->reloads;
-    return reloads == NULL ? UNKNOWN : atomic_load(&reloads->last_success);
+    return subject->facts->last_reload_success;
 }
 
 int64_t measure_page_timestamp(const struct process_subject *subject)

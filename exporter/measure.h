@@ -21,10 +21,13 @@ struct program_facts {
     const struct reload_record *reloads; /* of the configuration; NULL where there are none */
 };
 
-/* What a page says that no source does. */
+/* What a page says that no source does; taken once, so that all of the page says the same, and its length is
+ * what it was found to be. */
 struct page_facts {
     int64_t now; /* milliseconds since 1970 */
     struct process_stats process;
+    int64_t last_reload_successful; /* 1 or 0; UNKNOWN: nothing is ever reloaded */
+    int64_t last_reload_success;    /* milliseconds since 1970; UNKNOWN likewise */
     const struct program_facts *program;
 };
 

@@ -20,6 +20,8 @@ static const struct program_facts program = {
 static const struct page_facts facts = {
     .now = 1764000000123,
     .process = {UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN},
+    .last_reload_successful = UNKNOWN,
+    .last_reload_success = UNKNOWN,
     .program = &program,
 };
 
