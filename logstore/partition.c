@@ -342,7 +342,7 @@ static void mark_durable(struct slot *slot, const struct slot *synced)
 {
     if (synced->written > slot->durable)
         slot->durable = synced->written;
-    if (slot->segment == synced->segment) {
+    if (slot->segment == synced->segment && slot->failed_syncs == synced->failed_syncs) {
         slot->failed_syncs = 0;
         if (synced->position > slot->durable_position)
             slot->durable_position = synced->position;

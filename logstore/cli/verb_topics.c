@@ -93,14 +93,14 @@ static bool each_topic(const struct arguments *arguments,
     return done;
 }
 
-static bool expire(struct logstore *store, struct str topic, struct error *error)
-{
-    return logstore_retain(store, topic, error) && logstore_expire_offsets(store, error);
-}
-
 static bool run_retain(const struct arguments *arguments, struct error *error)
 {
-    return each_topic(arguments, expire, error);
+    if (!each_topic(arguments, logstore_retain, error))
+        return false;
+    struct logstore *store = verb_open(arguments, LOGSTORE_WRITE, error);
+    bool done = store != NULL && logstore_expire_offsets(store, error);
+    logstore_close(&store);
+    return done;
 }
 
 static bool run_compact(const struct arguments *arguments, struct error *error)

@@ -132,6 +132,35 @@ static void test_wrong_words_end_with_2_and_missing_things_with_1(void **state)
     assert_non_null(strstr(output, "Example:"));
 }
 
+/* A topic's life: settings and partitions change, what is superfluous goes, and in the end all of it. */
+static void test_topics_are_altered_cleaned_and_deleted(void **state)
+{
+    (void)state;
+    char lines[4096] = {0};
+    for (size_t i = 0; i + 1 < sizeof lines; i++)
+        lines[i] = i % 100 == 99 ? '\n' : 'x';
+    assert_int_equal(
+        RUN("", "create", "DIR", "t", "--config=segment.bytes=1024", "--config=max.message.bytes=1024"), 0);
+    assert_int_equal(RUN(lines, "append", "DIR", "t", "--key", "k"), 0);
+    assert_int_equal(RUN("", "stat", "DIR"), 0);
+    assert_string_equal(output, "TOPIC\tPARTITION\tSTART\tEND\nt\t0\t0\t41\n");
+    assert_int_equal(RUN("", "alter", "DIR", "t", "--config=cleanup.policy=compact", "--partitions=2"), 0);
+    assert_int_equal(RUN("", "compact", "DIR"), 0);
+    assert_int_equal(RUN("", "read", "DIR", "t", "--partition=0"), 0);
+    assert_true(strlen(output) < 1200); /* what the active segment holds, and nothing more */
+    assert_int_equal(
+        RUN("", "alter", "DIR", "t", "--config=cleanup.policy=delete", "--config=retention.bytes=1"), 0);
+    assert_int_equal(RUN("", "retain", "DIR", "t"), 0);
+    assert_int_equal(RUN("", "stat", "DIR", "t", "--json"), 0);
+    assert_null(strstr(output, "\"start\":0,\"end\":41"));
+    assert_non_null(strstr(output, "\"partition\":1,\"start\":0,\"end\":0}"));
+    assert_int_equal(RUN("", "alter", "DIR", "t", "--partitions=1"), 2);
+    assert_int_equal(RUN("", "delete", "DIR", "t"), 0);
+    assert_int_equal(RUN("", "delete", "DIR", "t"), 1);
+    assert_int_equal(RUN("", "stat", "DIR"), 0);
+    assert_string_equal(output, "TOPIC\tPARTITION\tSTART\tEND\n");
+}
+
 /* What another process does at the moment at which `verify` opens its second segment. */
 static struct meddling {
     void (*meddle)(struct logstore *store, struct error *error);
@@ -246,6 +275,7 @@ int main(void)
         TEST(test_what_is_no_json_is_refused_with_its_place),
         TEST(test_groups_are_shown_consumed_and_reset),
         TEST(test_wrong_words_end_with_2_and_missing_things_with_1),
+        TEST(test_topics_are_altered_cleaned_and_deleted),
         TEST(test_what_goes_while_it_is_verified_is_no_damage),
         TEST(test_reading_goes_on_after_what_retention_takes),
         TEST(test_records_before_and_after_damage_are_counted),
