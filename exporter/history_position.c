@@ -159,26 +159,33 @@ int64_t position_patience(const struct position_memory *memory, const struct his
     return patience(memory, &waits);
 }
 
+static int64_t least_of(int64_t lag_ms, uint32_t low_s)
+{
+    return low_s != low_unknown && (int64_t)low_s * 1000 < lag_ms ? (int64_t)low_s * 1000 : lag_ms;
+}
+
+/* Where the saw had its teeth's lowest points. */
+static int64_t lowest_lag(const struct position_memory *memory)
+{
+    uint32_t low = memory->low_now_s < memory->low_before_s ? memory->low_now_s : memory->low_before_s;
+    return least_of(memory->lag_ms, low);
+}
+
 static int64_t steady_lag(const struct position_memory *memory, const struct history *history)
 {
     int64_t now = history->time;
     if (memory->lag_ms == UNKNOWN || memory->lag_ms == 0)
         return memory->lag_ms;
     struct longest waits = longest_waits(memory, history);
-    if (!familiar(memory, &waits)) {
-        int64_t granted = patience(memory, &waits);
-        if (memory->unread_since == UNKNOWN || now - memory->unread_since >= granted)
-            return memory->lag_ms;
-        /* What is older than any cycle that is granted is no saw. */
-        if (!position_seen_moving(memory))
-            return memory->lag_ms >= granted ? memory->lag_ms : UNKNOWN;
-        int64_t rest_ms = (int64_t)memory->rest_s * 1000;
-        return rest_ms < memory->lag_ms ? rest_ms : memory->lag_ms;
-    }
-    if (cycle_of(memory, &waits) < saw_ms)
+    if (familiar(memory, &waits))
+        return cycle_of(memory, &waits) < saw_ms ? memory->lag_ms : lowest_lag(memory);
+    int64_t granted = patience(memory, &waits);
+    if (memory->unread_since == UNKNOWN || now - memory->unread_since >= granted)
         return memory->lag_ms;
-    uint32_t low = memory->low_now_s < memory->low_before_s ? memory->low_now_s : memory->low_before_s;
-    return low == low_unknown ? memory->lag_ms : (int64_t)low * 1000;
+    if (position_seen_moving(memory))
+        return least_of(lowest_lag(memory), memory->rest_s);
+    /* What is older than any cycle that is granted is no saw. */
+    return memory->lag_ms >= granted ? memory->lag_ms : UNKNOWN;
 }
 
 /* A jump is no speed: what was measured before it doesn't belong to what comes after. */

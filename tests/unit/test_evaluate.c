@@ -364,11 +364,11 @@ static void test_late_in_cycles(void **state)
     begin_late(w, 0);
     for (int cycle = 0; cycle < 10; cycle++) {
         for (int p = 0; p < PARTITIONS; p++)
-            w->next_ts[p] += 250 * 1000;
+            w->next_ts[p] += 300 * 1000;
         pass(w, 15, 100);
-        for (int i = 0; i < 19; i++) {
+        for (int i = 0; i < 39; i++) {
             pass(w, 15, 0);
-            if (cycle > 1)
+            if (cycle > 0)
                 assert_true(is(w, CONDITION_FALLING_BEHIND));
         }
     }
