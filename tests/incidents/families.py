@@ -279,7 +279,6 @@ def transactions(sim, rng):
     """Each write ends with a transaction's marker, which nobody reads."""
     sim.marked, sim.commit_s = True, 1
     sim.rate = rng.choice([0.01, 0.06, 0.5, 11])
-    sim.headroom = max(sim.headroom, 1 / sim.rate)
 
 
 def compacted_current(sim, rng):
@@ -494,7 +493,6 @@ def skip_after_stop(sim, rng):
 def recreated(sim, rng):
     """The topic is made again while the group is gone, and grows slowly."""
     sim.rate, begin = rng.choice([0.06, 0.5]), rng.randrange(2000, 3500)
-    sim.headroom = max(sim.headroom, 1 / sim.rate)
     sim.at(begin - 30, Simulation.leave)
     sim.at(begin, Simulation.make_again)
 

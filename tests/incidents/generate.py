@@ -18,6 +18,11 @@ from simulation import Simulation
 from truth import Truth
 
 
+# Messages a second. On a quieter topic a group that can do a little more than that would take minutes for a message, and
+# be late or stand still by chance alone, which is no story: there it can do one a second.
+QUIET = 0.1
+
+
 def generate(folder, seed, count, only=""):
     """Writes the recordings; the names."""
     names = []
@@ -30,6 +35,8 @@ def generate(folder, seed, count, only=""):
         sim = Simulation(rng, family.__name__)
         family(sim, rng)
         rng.choice(ODDITIES)(sim, rng)
+        if sim.rate < QUIET:
+            sim.headroom = max(sim.headroom, 1 / sim.rate)
         if len(sim.shares) != sim.partitions:
             sim.shares = [1 / sim.partitions] * sim.partitions
         sim.run()

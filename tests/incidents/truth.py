@@ -53,7 +53,8 @@ class Truth:
         if begin < sim.begins_s:
             if condition not in MIDWAY_S:
                 return
-            deadline = max(deadline, sim.begins_s + MIDWAY_S[condition])
+            cycles = 1.5 * self.cycle if condition == "falling_behind" else 0  # until it is seen to read
+            deadline = max(deadline, sim.begins_s + MIDWAY_S[condition] + cycles)
         deadline += sum(min(e, sim.length) - b for b, e in sim.poll_gaps if b < deadline and e > begin) + max(0, sim.interval_s - 15)
         if self._hidden(condition) or deadline + 30 >= end or deadline >= sim.length - 30:
             return
