@@ -308,10 +308,13 @@ KAFKA_VERSIONS ?= 2.8.2 3.9.1 4.1.0
 .PHONY: test-kafka-versions
 test-kafka-versions: setup-test
 	@$(MAKE) --no-print-directory all
-	@for version in $(KAFKA_VERSIONS); do \
+	@failed=""; for version in $(KAFKA_VERSIONS); do \
+	    echo "Kafka $$version"; \
 	    $(MAKE) --no-print-directory kafka KAFKA_VERSION=$$version && \
-	    $(PYTHON) tests/run --build $(BUILD) --kafka $(BUILD)/kafka-$$version --suite integration 'kafka and not dashboard' || exit 1; \
-	done
+	    $(PYTHON) tests/run --build $(BUILD) --kafka $(BUILD)/kafka-$$version --suite integration 'kafka and not dashboard' || \
+	        failed="$$failed $$version"; \
+	done; \
+	[ -z "$$failed" ] || { echo "failed:$$failed"; exit 1; }
 
 # GROUPS_OBSERVED='100 1000' measures a million positions too, for some ten minutes more.
 GROUPS_OBSERVED ?= 100
