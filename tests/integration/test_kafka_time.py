@@ -1,5 +1,6 @@
 """Beyond offsets: how old what is unread is, what the topics keep, and where the open transactions begin."""
 
+import json
 import time
 
 import kafka_wire
@@ -7,6 +8,7 @@ import pytest
 from confluent_kafka import Producer
 from daemon import Daemon
 from kafka_traffic import QUIET, commit, produce, records, transaction
+from page_watch import PageWatch
 from processes import wait_until
 
 
@@ -227,3 +229,71 @@ def test_what_a_poll_has_no_time_to_look_up_is_absent_and_never_guessed(own_kafk
     with Daemon("--kafka", kafka.bootstrap, poll_interval="100ms") as daemon:
         daemon.page_when(are_all_right, timeout=120)
         assert any(0 < count < len(ages) for count in counts), f"one poll had time for all: {counts}"
+
+
+class Ages(PageWatch):
+    """Holds of each page when the poll behind it ended, and the time lags by group and partition."""
+
+    def __init__(self, daemon):
+        super().__init__(daemon)
+        self.seen = []
+
+    def look(self, page):
+        polled = page.get_text("tidemark_source_last_success_timestamp_seconds", cluster="default")
+        if polled is not None:
+            self.seen.append((float(polled), page.by("kafka_consumergroup_lag_seconds", "consumergroup", "partition")))
+
+
+def wait_for_polls(daemon, count):
+    """The last of these polls has begun after this was called, if there are two; and is published."""
+    for _ in range(count):
+        before = last_success(daemon)
+        wait_until(lambda: last_success(daemon) != before, 60, "the next poll")
+
+
+def last_success(daemon):
+    return json.loads(daemon.get("/api/v1/clusters"))["clusters"][0]["last_success"]
+
+
+@pytest.mark.once
+def test_what_a_poll_has_no_time_to_look_up_lies_between_two_polls(own_kafka):
+    """While the daemon watches, more partitions are written to than a poll can look up in its 25 ms, twice, for two
+    groups that wait for the first and for the fourth record. Timestamps are of yesterday, so a time lag tells how
+    it was learnt: from the timestamp, or from the two polls between which the record came."""
+    kafka = own_kafka()
+    partitions, long_ago = range(1000), 100_000
+    kafka.create_topic("bracketed", len(partitions))
+    written = {}  # by group: when its first unread record was not there yet, its timestamp, and when polls have seen it
+    with Daemon("--kafka", kafka.bootstrap, poll_interval="100ms") as daemon, Ages(daemon) as ages:
+        for offset in (0, 3):
+            group = f"bracketed-{offset}"
+            commit(kafka, group, "bracketed", dict.fromkeys(partitions, offset))
+            daemon.page_when(lambda page, group=group: is_everywhere(page, group, len(partitions), lambda age: age == 0), timeout=60)
+            begun = time.time()
+            wait_for_polls(daemon, 2)
+            stamp = time.time() - long_ago
+            producer = Producer({"bootstrap.servers": kafka.bootstrap, **QUIET})
+            for partition in [*partitions] * 3:
+                producer.produce("bracketed", b"x", partition=partition, timestamp=int(stamp * 1000))
+            assert producer.flush(120) == 0
+            wait_for_polls(daemon, 2)
+            written[group] = (begun, stamp, time.time())
+            daemon.page_when(lambda page, group=group: is_everywhere(page, group, len(partitions), lambda age: age > long_ago / 2), timeout=120)
+
+    between, rounding = 0, 0.01
+    for (earlier, _), (polled, shown) in zip(ages.seen, ages.seen[1:]):
+        for (group, partition), age in shown.items():
+            begun, stamp, seen = written.get(group, (polled, polled, polled))
+            least, most = (stamp, stamp) if age > long_ago / 2 else (begun, seen)
+            # Ages are of some moment between the end of the poll before and that of this one.
+            assert age == 0 or polled - age > least - rounding, f"{group} on {partition}: {age} s at {polled}, written after {least}"
+            assert earlier - age < most + rounding, f"{group} on {partition}: {age} s at {polled}, written before {most}"
+            between += 0 < age < long_ago / 2
+    assert between > 0, "each poll had time for all"
+
+
+def is_everywhere(page, group, partitions, fits):
+    """Whether each of the group's time lags is there, and fits."""
+    ages = page.by("kafka_consumergroup_lag_seconds", "consumergroup", "partition")
+    found = [age for (who, _), age in ages.items() if who == group]
+    return len(found) == partitions and all(fits(age) for age in found)
