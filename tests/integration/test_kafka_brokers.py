@@ -72,13 +72,13 @@ def wait_until_load_is_seen(daemon, load):
             ends.get(partition, -1) >= end for partition, end in enumerate(least)
         )
 
-    daemon.page_when(is_seen, timeout=60)
+    daemon.page_when(is_seen, timeout=120)
 
 
 def wait_until_load_moves(daemon, load):
     """All partitions have taken something since, and the page shows it."""
     before = list(load.acknowledged)
-    wait_until(lambda: all(now > then for now, then in zip(load.acknowledged, before)), 60, "that all partitions are written to")
+    wait_until(lambda: all(now > then for now, then in zip(load.acknowledged, before)), 120, "that all partitions are written to")
     wait_until_load_is_seen(daemon, load)
 
 
@@ -176,11 +176,11 @@ def test_a_coordinator_that_loads_costs_its_own_groups_and_no_others(own_kafka, 
         return found == expected and all(errors[source, "groups"] > 0 for source, _ in expected)
 
     with Daemon("--config", file, poll_interval=None) as daemon:
-        daemon.page_when(lambda page: lags_on(page, topic) == expected, timeout=60)
+        daemon.page_when(lambda page: lags_on(page, topic) == expected, timeout=120)
         election = threading.Thread(target=elect_preferred_leader, args=(kafka, "__consumer_offsets", burdened))
         election.start()
         try:
-            daemon.page_when(is_over, timeout=60)
+            daemon.page_when(is_over, timeout=120)
         finally:
             election.join()
 
@@ -248,26 +248,28 @@ def test_one_of_three_brokers_dies_and_hangs_and_comes_back(own_kafka, name):
             commit(survivors, group, topic, {partition: 9 for partition in range(6)})
 
         def none_is_wrong(page):
-            right = {7, 12, 6}  # before, when more was written, and when that was committed
-            assert set(shown(page).values()) <= right, shown(page)
+            """Not an assertion, which page_when() would take for "not yet"."""
+            if not set(shown(page).values()) <= {*range(7, 13), 6}:  # while five are written, and when they are committed
+                raise ValueError(f"a lag that never was: {shown(page)}")
             return shown(page) == all_lags(6) and page.get_int("tidemark_source_up", cluster="default") == 1
 
-        daemon.page_when(none_is_wrong, timeout=60)
+        daemon.page_when(none_is_wrong, timeout=120)
         kafka.start()
         commit(kafka, groups[0], topic, {0: 15})
         expected = {**all_lags(6), (groups[0], "0"): 0}
-        daemon.page_when(lambda page: shown(page) == expected, timeout=60)
+        daemon.page_when(lambda page: shown(page) == expected, timeout=120)
         wait_following(daemon)
         kafka.nodes[2].pause()
         produce(survivors, topic, {partition: 1 for partition in range(6)})
         expected = {place: lag + 1 for place, lag in expected.items()}
 
         def none_is_wrong_now(page):
-            assert all(shown(page).get(place, lag) in (lag, lag - 1) for place, lag in expected.items()), shown(page)
+            if not all(shown(page).get(place, lag) in (lag, lag - 1) for place, lag in expected.items()):
+                raise ValueError(f"a lag that never was: {shown(page)}")
             return shown(page) == expected and page.get_int("tidemark_source_up", cluster="default") == 1
 
-        daemon.page_when(none_is_wrong_now, timeout=60)
+        daemon.page_when(none_is_wrong_now, timeout=120)
         kafka.nodes[2].resume()
         commit(kafka, groups[1], topic, {0: 16})
         expected[groups[1], "0"] = 0
-        daemon.page_when(lambda page: shown(page) == expected, timeout=60)
+        daemon.page_when(lambda page: shown(page) == expected, timeout=120)

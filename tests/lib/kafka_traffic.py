@@ -8,13 +8,14 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 import processes
 
 QUIET = {"log_level": 0}
+PATIENCE_S = 120  # until a cluster on a busy machine has taken messages, with a leader elected meanwhile
 
 
 def produce(cluster, topic, counts, key=None, value=b"x", **config):
     """Writes counts[partition] messages to each partition (a dict), and waits until they are there."""
     producer = Producer({"bootstrap.servers": cluster.bootstrap, **QUIET, **_dotted(config)})
     _send(producer, topic, counts, key, value)
-    assert producer.flush(30) == 0, "messages were not delivered within 30 s"
+    assert producer.flush(PATIENCE_S) == 0, f"messages were not delivered within {PATIENCE_S} s"
 
 
 def _send(producer, topic, counts, key=None, value=b"x"):
@@ -28,7 +29,7 @@ def _send(producer, topic, counts, key=None, value=b"x"):
         for _ in range(count):
             producer.produce(topic, value, key=key, partition=partition, on_delivery=delivered)
             producer.poll(0)
-    assert producer.flush(30) == 0 and not failures, failures
+    assert producer.flush(PATIENCE_S) == 0 and not failures, failures
 
 
 @contextmanager
@@ -181,8 +182,8 @@ class Load:
                 self.sent[partition] += 1
                 self.producer.produce(self.topic, b"x", partition=partition, on_delivery=self._delivered)
             self.producer.poll(0)
-        if self.producer.flush(60) > 0:
-            self.failures.append("messages were not delivered within 60 s")
+        if self.producer.flush(PATIENCE_S) > 0:
+            self.failures.append(f"messages were not delivered within {PATIENCE_S} s")
 
     def _read(self):
         while not self.ended.is_set():
