@@ -235,6 +235,12 @@ def test_one_of_three_brokers_dies_and_hangs_and_comes_back(own_kafka, name):
         lags = page.by("kafka_consumergroup_lag", "consumergroup", "topic", "partition")
         return {(group, partition): lag for (group, where, partition), lag in lags.items() if where == topic}
 
+    def in_sync(page):
+        """How many replicas of a partition are in sync, and whether that is too few; of all partitions."""
+        names = ("kafka_topic_partition_in_sync_replica", "kafka_topic_partition_under_replicated_partition")
+        counts, lacking = (page.by(name, "topic", "partition") for name in names)
+        return {(counts[place], lacking[place]) for place in counts if place[0] == topic}
+
     def all_lags(lag):
         return {(group, str(partition)): lag for group in groups for partition in range(6)}
 
@@ -254,10 +260,11 @@ def test_one_of_three_brokers_dies_and_hangs_and_comes_back(own_kafka, name):
             return shown(page) == all_lags(6) and page.get_int("tidemark_source_up", cluster="default") == 1
 
         daemon.page_when(none_is_wrong, timeout=120)
+        daemon.page_when(lambda page: in_sync(page) == {(2, 1)}, timeout=120)
         kafka.start()
         commit(kafka, groups[0], topic, {0: 15})
         expected = {**all_lags(6), (groups[0], "0"): 0}
-        daemon.page_when(lambda page: shown(page) == expected, timeout=120)
+        daemon.page_when(lambda page: shown(page) == expected and in_sync(page) == {(3, 0)}, timeout=120)
         wait_following(daemon)
         kafka.nodes[2].pause()
         produce(survivors, topic, {partition: 1 for partition in range(6)})

@@ -158,6 +158,32 @@ def test_retention_and_cleanup_are_the_topics_own(kafka):
         assert policies["compacted"] == "compact"
 
 
+def test_settings_that_decide_about_loss_are_the_topics_own(kafka, tmp_path):
+    """A topic with all of them set to what no default is; what has no series is in the record of what was observed."""
+    settings = {
+        "cleanup.policy": "compact,delete",
+        "retention.ms": 3_600_000,
+        "retention.bytes": 123_456_789,
+        "segment.ms": 240_000,
+        "segment.bytes": 2_097_152,
+        "min.compaction.lag.ms": 60_000,
+        "delete.retention.ms": 120_000,
+    }
+    kafka.create_topic("decided", 1, min_insync_replicas=2, unclean_leader_election_enable="true", **settings)
+    record, where = tmp_path / "record.jsonl", {"cluster": "default", "topic": "decided"}
+    with Daemon("--kafka", kafka.bootstrap, "--record", record) as daemon:
+        page = daemon.page_when(lambda page: page.get_int("kafka_topic_min_insync_replicas", **where) == 2)
+        assert page.get_int("kafka_topic_unclean_leader_election", **where) == 1
+        broker = page.by("kafka_broker_info", "id", "address")
+        assert broker == {("1", kafka.bootstrap): 1} and page.get_int("kafka_brokers", cluster="default") == 1
+        of_partition = ("leader", "replicas", "in_sync_replica", "leader_is_preferred", "under_replicated_partition")
+        shown = {what: page.get_int(f"kafka_topic_partition_{what}", **where, partition="0") for what in of_partition}
+        assert shown == {"leader": 1, "replicas": 1, "in_sync_replica": 1, "leader_is_preferred": 1, "under_replicated_partition": 0}
+    observed = json.loads(record.read_text().splitlines()[-1])
+    assert next(topic["config"] for topic in observed["topics"] if topic["topic"] == "decided").items() >= settings.items()
+    assert observed["offsets_retention_minutes"] == 7 * 24 * 60
+
+
 def test_an_open_transaction_holds_the_last_stable_offset(kafka):
     """A producer has one transaction committed and one of three messages open."""
     kafka.create_topic("stable", 1)

@@ -44,7 +44,12 @@ def transaction(cluster, topic, counts, name):
 
 
 # A broker that has just started, or just made the offsets topic, answers so for a moment.
-NOT_YET = (KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_LOAD_IN_PROGRESS, KafkaError.COORDINATOR_NOT_AVAILABLE)
+NOT_YET = (
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError._WAIT_COORD,
+)
 
 
 def _committed(consumer, wanted):
