@@ -135,8 +135,8 @@ static void produce(struct fixture *f)
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     assert_int_equal(rd_kafka_conf_set(conf, "bootstrap.servers", f->config.address, NULL, 0),
                      RD_KAFKA_CONF_OK);
-    /* All in one batch, so that whoever reads one gets the others too: nothing is sent before the flush, however
-     * long a busy machine takes until then. */
+    /* All in one batch, so that whoever reads one gets the others too: nothing is sent before the flush,
+     * however long a busy machine takes until then. */
     assert_int_equal(rd_kafka_conf_set(conf, "linger.ms", "100000", NULL, 0), RD_KAFKA_CONF_OK);
     rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
     for (int64_t i = 0; i < 5; i++) {
