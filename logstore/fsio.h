@@ -55,7 +55,9 @@ struct mapping {
 };
 
 /* Maps the whole file as it is now; a mapping that is still right stays. Should the file get shorter, against
- * the rules of the format, a look at the lost part would kill the process. */
+ * the rules of the format, a look at the lost part would kill the process: whoever may write to the store can
+ * do that. To read the bytes into memory instead took more than twice as long for 10,000 partitions × 100
+ * groups. */
 bool fsio_map(const struct file *file, struct mapping *mapping, struct error *error);
 void fsio_unmap(struct mapping *mapping);
 
