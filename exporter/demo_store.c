@@ -106,8 +106,8 @@ static bool write_second(struct logstore *store, struct error *error)
 static bool maintain(struct logstore *store, struct error *error)
 {
     for (enum demo_topic topic = 0; topic < DEMO_TOPICS; topic++)
-        if (!logstore_retain(store, traffic[topic].name, error) ||
-            !logstore_compact(store, traffic[topic].name, error))
+        if (!logstore_retain(store, traffic[topic].name, NULL, error) ||
+            !logstore_compact(store, traffic[topic].name, NULL, error))
             return false;
     return true;
 }

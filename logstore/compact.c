@@ -143,6 +143,7 @@ static bool survey_batch(struct compaction *compaction, const struct batch *batc
 {
     struct survey *survey = context;
     survey->bytes += batch->length;
+    maintenance_reach(compaction->maintenance, PASS_LEARN, batch->base_offset);
     if (batch->flags & BATCH_END_OF_SEGMENT) {
         survey->max_timestamp = batch->max_timestamp;
         return true;
@@ -209,6 +210,7 @@ static bool judge_batch(struct compaction *compaction, const struct batch *batch
     struct verdict verdict;
     if (batch->flags & BATCH_END_OF_SEGMENT || *superfluous)
         return true;
+    maintenance_reach(compaction->maintenance, PASS_DO, batch->base_offset);
     if (!judge(compaction, batch, bytes, &verdict, error))
         return false;
     *superfluous = verdict.staying < batch->records || needs_horizon(batch, &verdict);
@@ -304,6 +306,7 @@ static bool copy_batch(struct compaction *compaction, const struct batch *batch,
     struct output *output = context;
     struct verdict verdict;
     struct batch written;
+    maintenance_reach(compaction->maintenance, PASS_DO, batch->base_offset);
     if (batch->flags & BATCH_END_OF_SEGMENT)
         return put_batch(compaction, output, batch, bytes, error);
     if (!judge(compaction, batch, bytes, &verdict, error))

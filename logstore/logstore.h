@@ -197,14 +197,26 @@ void logstore_reader_seek(struct logstore_reader *reader, int64_t offset);
 
 /* Without a server, appends that fill a segment also do what follows for their partition. */
 
+/* Whom long work tells how far it is. */
+struct logstore_watcher {
+    /* So many more offsets (more than 0) are done with; in the caller's thread, which must not call the
+     * library meanwhile. When the work ends well, each offset from a partition's start to its end has been
+     * told of once, counted from what they were when its turn came. */
+    void (*tell)(void *context, int64_t offsets);
+    void *context;
+};
+
 /* Deletes the segments that retention.ms and retention.bytes no longer keep, where cleanup.policy has
- * `delete`; the active one as well when all of its records are older. ERROR_NOT_FOUND. */
-bool logstore_retain(struct logstore *store, struct str topic, struct error *error);
+ * `delete`; the active one as well when all of its records are older. `watcher` may be NULL.
+ * ERROR_NOT_FOUND. */
+bool logstore_retain(struct logstore *store, struct str topic, const struct logstore_watcher *watcher,
+                     struct error *error);
 
 /* Keeps only the latest record of each key in all segments but the active one, where cleanup.policy has
  * `compact` and min.compaction.lag.ms is over; tombstones stay for delete.retention.ms. Offsets don't change.
- * ERROR_NOT_FOUND. */
-bool logstore_compact(struct logstore *store, struct str topic, struct error *error);
+ * `watcher` may be NULL. ERROR_NOT_FOUND. */
+bool logstore_compact(struct logstore *store, struct str topic, const struct logstore_watcher *watcher,
+                      struct error *error);
 
 /* --- groups -------------------------------------------------------------------------------------------- */
 

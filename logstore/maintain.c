@@ -33,6 +33,7 @@ bool maintenance_remove_outdated(struct maintenance *maintenance, struct error *
             break;
         if (!segment_remove(&maintenance->place, maintenance->bases[removed], error))
             return false;
+        maintenance_reach(maintenance, PASS_DO, end);
     }
     return removed == 0 || maintenance_refresh(maintenance, error);
 }
@@ -94,8 +95,40 @@ void maintain_after_roll(struct partition *partition, const struct logstore_conf
     error_clear(&ignored);
 }
 
+static void watch_begin(struct maintenance *maintenance, const struct logstore_watcher *watcher)
+{
+    const struct slot *slot = &maintenance->slot;
+    if (slot->start >= 0 && slot->start < slot->end)
+        maintenance->watch = (struct maintenance_watch){watcher, slot->start, slot->end, 0};
+}
+
+/* `done` offsets in all; a segment that is read once more than the others tells nothing new. */
+static void tell(struct maintenance_watch *watch, int64_t done)
+{
+    int64_t more = done - watch->told;
+    if (watch->watcher == NULL || more <= 0)
+        return;
+    watch->told = done;
+    watch->watcher->tell(watch->watcher->context, more);
+}
+
+void maintenance_reach(struct maintenance *maintenance, enum maintenance_pass pass, int64_t offset)
+{
+    struct maintenance_watch *watch = &maintenance->watch;
+    if (offset <= watch->start)
+        return;
+    int64_t all = watch->end - watch->start;
+    int64_t reached = offset < watch->end ? offset - watch->start : all;
+    tell(watch, pass == PASS_LEARN ? reached / 2 : all / 2 + reached / 2);
+}
+
+static void watch_end(struct maintenance *maintenance)
+{
+    tell(&maintenance->watch, maintenance->watch.end - maintenance->watch.start);
+}
+
 /* Does the work on all partitions of a topic, waiting for each. */
-static bool each_partition(struct logstore *store, struct str topic,
+static bool each_partition(struct logstore *store, struct str topic, const struct logstore_watcher *watcher,
                            bool (*work)(struct maintenance *maintenance, bool thoroughly,
                                         struct error *error),
                            struct error *error)
@@ -110,8 +143,13 @@ static bool each_partition(struct logstore *store, struct str topic,
             store_find(store, topic, i, &view, error) ? store_partition(store, &view, error) : NULL;
         if (partition == NULL)
             return false;
-        done = begin(&maintenance, partition, &view.config, true, &locked, error) &&
-               work(&maintenance, true, error);
+        done = begin(&maintenance, partition, &view.config, true, &locked, error);
+        if (done) {
+            watch_begin(&maintenance, watcher);
+            done = work(&maintenance, true, error);
+        }
+        if (done)
+            watch_end(&maintenance);
         end(&maintenance);
         if (!done)
             error_wrap(error, "partition %u", i);
@@ -119,12 +157,14 @@ static bool each_partition(struct logstore *store, struct str topic,
     return done;
 }
 
-bool logstore_retain(struct logstore *store, struct str topic, struct error *error)
+bool logstore_retain(struct logstore *store, struct str topic, const struct logstore_watcher *watcher,
+                     struct error *error)
 {
-    return each_partition(store, topic, retain_partition, error);
+    return each_partition(store, topic, watcher, retain_partition, error);
 }
 
-bool logstore_compact(struct logstore *store, struct str topic, struct error *error)
+bool logstore_compact(struct logstore *store, struct str topic, const struct logstore_watcher *watcher,
+                      struct error *error)
 {
-    return each_partition(store, topic, compact_partition, error);
+    return each_partition(store, topic, watcher, compact_partition, error);
 }

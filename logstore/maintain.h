@@ -8,6 +8,13 @@
  * holds, so that threads of one process exclude each other too; appends go on meanwhile.
  */
 
+/* How far the work is, and who wants to know. */
+struct maintenance_watch {
+    const struct logstore_watcher *watcher; /* borrowed; NULL: nobody */
+    int64_t start, end;                     /* of the partition when the work began */
+    int64_t told;                           /* how many offsets between them */
+};
+
 /* What is being looked after. */
 struct maintenance {
     struct partition *partition;
@@ -19,7 +26,14 @@ struct maintenance {
     size_t count;     /* of them */
     size_t sealed;    /* how many of them, the first ones, are full */
     struct slot slot; /* as it was at the beginning */
+    struct maintenance_watch watch;
 };
+
+/* Both kinds of work go over the full segments twice: to learn what can go, and to do it. */
+enum maintenance_pass { PASS_LEARN, PASS_DO };
+
+/* The pass is done with what is below the offset. */
+void maintenance_reach(struct maintenance *maintenance, enum maintenance_pass pass, int64_t offset);
 
 /* Removes the segments that the topic's configuration no longer keeps; `roll`: even the active one. */
 bool retain_partition(struct maintenance *maintenance, bool roll, struct error *error);

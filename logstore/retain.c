@@ -50,7 +50,7 @@ static bool too_much(const struct maintenance *maintenance, uint64_t total, uint
 }
 
 /* How many of the first segments can go. */
-static bool count_outdated(const struct maintenance *maintenance, size_t *count, struct error *error)
+static bool count_outdated(struct maintenance *maintenance, size_t *count, struct error *error)
 {
     uint64_t total = 0;
     if (maintenance->config.retention_bytes >= 0 && !measure_all(maintenance, &total, error))
@@ -62,6 +62,7 @@ static bool count_outdated(const struct maintenance *maintenance, size_t *count,
         if (!too_old(maintenance, extent.max_timestamp) && !too_much(maintenance, total, extent.size))
             return true;
         total -= extent.size;
+        maintenance_reach(maintenance, PASS_LEARN, maintenance->bases[*count]);
     }
     return true;
 }

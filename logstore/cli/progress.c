@@ -1,6 +1,7 @@
 #include "logstore/cli/progress.h"
 
 #include "exporter/base/clock.h"
+#include "exporter/base/number.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -18,6 +19,12 @@ struct progress progress_begin(const char *noun, int64_t total)
     };
 }
 
+/* So much of the whole as of the total is done. */
+static int in_proportion(int whole, int64_t done, int64_t total)
+{
+    return (int)((double)whole * (double)done / (double)total);
+}
+
 static void draw(struct progress *progress, int64_t now_us)
 {
     char bar[WIDTH + 1];
@@ -25,13 +32,12 @@ static void draw(struct progress *progress, int64_t now_us)
     double speed = seconds > 0 ? (double)progress->done / seconds : 0;
     if (progress->total > 0) {
         int64_t done = progress->done < progress->total ? progress->done : progress->total;
-        size_t filled = (size_t)((double)done / (double)progress->total * WIDTH);
+        size_t filled = (size_t)in_proportion(WIDTH, done, progress->total);
         memset(bar, '#', filled);
         memset(bar + filled, '.', WIDTH - filled);
         bar[WIDTH] = '\0';
         fprintf(stderr, "\r[%s] %3d %%  %lld %s, %.0f/s\033[K", bar,
-                (int)(100.0 * (double)done / (double)progress->total), (long long)progress->done,
-                progress->noun, speed);
+                in_proportion(100, done, progress->total), (long long)progress->done, progress->noun, speed);
     } else {
         fprintf(stderr, "\r%lld %s, %.0f/s\033[K", (long long)progress->done, progress->noun, speed);
     }
@@ -42,7 +48,7 @@ static void draw(struct progress *progress, int64_t now_us)
 
 void progress_add(struct progress *progress, int64_t done)
 {
-    progress->done += done;
+    progress->done = number_add(progress->done, done);
     if (!progress->is_watched)
         return;
     int64_t now_us = clock_monotonic_us();

@@ -2,6 +2,8 @@
 #include "logstore/cli/progress.h"
 #include "logstore/cli/verbs.h"
 
+#include "exporter/base/number.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -67,27 +69,68 @@ static bool run_delete(const struct arguments *arguments, struct error *error)
     return done;
 }
 
+/* How many records there are at most; of a partition that can't be read none. */
+static int64_t count_offsets(const struct logstore_observed_topic *topics, size_t count)
+{
+    int64_t total = 0;
+    for (size_t i = 0; i < count; i++)
+        for (uint32_t p = 0; p < topics[i].partition_count; p++) {
+            const struct logstore_observed_partition *partition = &topics[i].partitions[p];
+            if (partition->start >= 0 && partition->start < partition->end)
+                total = number_add(total, partition->end - partition->start);
+        }
+    return total;
+}
+
+/* Narrows the topics down to the one of that name; to none if it was only made since, and so is empty.
+ * ERROR_NOT_FOUND. */
+static bool choose(struct logstore *store, struct str name, const struct logstore_observed_topic **topics,
+                   size_t *count, struct error *error)
+{
+    struct logstore_topic topic;
+    size_t at = 0;
+    while (at < *count && !str_equal((*topics)[at].name, name))
+        at++;
+    *topics += at;
+    *count = at < *count;
+    return *count == 1 || logstore_topic_find(store, name, &topic, error);
+}
+
+typedef bool topic_work(struct logstore *store, struct str topic, const struct logstore_watcher *watcher,
+                        struct error *error);
+
+static void tell(void *context, int64_t offsets)
+{
+    progress_add(context, offsets);
+}
+
+static bool work_on(struct logstore *store, const struct logstore_observed_topic *topics, size_t count,
+                    topic_work *work, struct error *error)
+{
+    bool done = true;
+    struct progress records = progress_begin("records", count_offsets(topics, count));
+    const struct logstore_watcher watcher = {tell, &records};
+    for (size_t i = 0; done && i < count; i++)
+        done = work(store, topics[i].name, &watcher, error);
+    progress_end(&records);
+    return done;
+}
+
 /* Does the work on one topic, or on all of them. */
-static bool each_topic(const struct arguments *arguments,
-                       bool (*work)(struct logstore *store, struct str topic, struct error *error),
-                       struct error *error)
+static bool each_topic(const struct arguments *arguments, topic_work *work, struct error *error)
 {
     const struct logstore_observed_topic *topics;
     size_t count = 0;
+    struct error uncounted = {0}; /* the work itself will tell */
     struct logstore *store = verb_open(arguments, LOGSTORE_WRITE, error);
-    if (store == NULL)
-        return false;
-    if (arguments->positional_count == 2) {
-        bool done = work(store, topic_of(arguments), error);
-        logstore_close(&store);
-        return done;
-    }
-    struct logstore_observer *observer = logstore_observer_open(arguments->positional[0], error);
+    struct logstore_observer *observer =
+        store == NULL ? NULL : logstore_observer_open(arguments->positional[0], error);
     bool done = observer != NULL && logstore_observe_topics(observer, &topics, &count, error);
-    struct progress worked = progress_begin("topics", (int64_t)count);
-    for (size_t i = 0; done && i < count; i++, progress_add(&worked, 1))
-        done = work(store, topics[i].name, error);
-    progress_end(&worked);
+    if (done && !logstore_observe_ends(observer, &uncounted))
+        error_clear(&uncounted);
+    done = done &&
+           (arguments->positional_count < 2 || choose(store, topic_of(arguments), &topics, &count, error)) &&
+           work_on(store, topics, count, work, error);
     logstore_observer_close(&observer);
     logstore_close(&store);
     return done;
@@ -159,16 +202,6 @@ static int64_t verify_partition(struct logstore *store, const struct logstore_ob
         error_clear(error); /* the topic is gone */
     logstore_reader_close(&reader);
     return damages;
-}
-
-/* All that there is to be read at most. */
-static int64_t count_offsets(const struct logstore_observed_topic *topics, size_t count)
-{
-    int64_t total = 0;
-    for (size_t i = 0; i < count; i++)
-        for (uint32_t p = 0; p < topics[i].partition_count; p++)
-            total += topics[i].partitions[p].end - topics[i].partitions[p].start;
-    return total;
 }
 
 /* Reads what every group has committed; each damage is printed. */

@@ -1,5 +1,6 @@
 """`tidemark log …` as a person and a pipe use it."""
 
+import fcntl
 import json
 import os
 import pty
@@ -7,8 +8,10 @@ import re
 import shutil
 import select
 import signal
+import struct
 import subprocess
 import tempfile
+import termios
 import time
 from pathlib import Path
 
@@ -205,6 +208,92 @@ def test_long_work_shows_how_far_it_is_to_a_person_only(store):
     os.close(writing)
     assert os.read(reading, 100) == b""
     os.close(reading)
+
+
+PATIENCE_S = 0.5  # so long work is done without a word (logstore/cli/progress.c)
+BAR = re.compile(r"\r\[(#*)(\.*)\] +(\d+) %  (\d+) records, \d+/s")
+
+
+def shown_to_a_person(arguments, hinder, **options):
+    """What a verb writes to a terminal while `hinder`, a function of the process, makes it last."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen([PROGRAM, "log", *map(str, arguments)], stderr=theirs, **options)
+    os.close(theirs)
+    try:
+        hinder(process)
+        code = process.wait(60)
+    finally:
+        process.kill()
+        process.wait()
+    shown = read_all(ours).decode()
+    os.close(ours)
+    return code, shown
+
+
+def check_bars(shown, records):
+    """The bars, the percentage and the records tell the same, and of something between start and end."""
+    bars = [(len(done), len(left), int(percent), int(count)) for done, left, percent, count in BAR.findall(shown)]
+    for done, left, percent, count in bars:
+        assert done + left == 30 and done == count * 30 // records and percent == count * 100 // records
+    assert any(0 < count < records for *_, count in bars), shown
+    assert bars == sorted(bars), "it never goes back"
+    assert shown.endswith("\r\x1b[K"), "the line is taken away at the end"
+
+
+@pytest.mark.parametrize("verb", ["compact", "retain"])
+@pytest.mark.parametrize("name", [["t"], []], ids=["one topic", "all topics"])
+def test_looking_after_a_topic_shows_how_far_it_is(store, verb, name):
+    """Somebody else has the partitions' locks (FORMAT.md) for a while: the verb waits, and is late when it begins. How
+    long it takes the program to come to that isn't known, so what was too short is done again."""
+    records = 20000
+    settings = {"compact": ["cleanup.policy=compact", "min.compaction.lag.ms=0"], "retain": ["retention.ms=1"]}[verb]
+    late = ["--config", "segment.bytes=20000", "--config", "retention.ms=-1", "--config", "min.compaction.lag.ms=36000000"]
+    content = "".join(json.dumps({"key": str(i), "value": "x", "timestamp": 1}) + "\n" for i in range(records))
+    for held_s in (2 * PATIENCE_S, 4, 16):
+        log("create", store, "t", *late)
+        log("append", store, "t", "--json", input=content)
+        log("alter", store, "t", *(word for setting in settings for word in ("--config", setting)))
+        with open(store / "partitions", "r+b") as partitions:
+            fcntl.lockf(partitions, fcntl.LOCK_EX, 0, 256)
+
+            def hold(process):
+                time.sleep(held_s)
+                assert process.poll() is None, "it waits"
+                fcntl.lockf(partitions, fcntl.LOCK_UN, 0, 256)
+
+            code, shown = shown_to_a_person([verb, store, *name], hold)
+        assert code == 0
+        if shown:
+            check_bars(shown, records)
+            return
+        log("delete", store, "t")
+    raise AssertionError("no bar")
+
+
+def test_verifying_shows_how_far_it_is(store):
+    """Every second record is damaged, and the pipe for what is said of them is full for a while."""
+    records = 600
+    content = "".join(json.dumps({"value": f"SPOILT{i}", "partition": 0}) + "\n" for i in range(records))
+    log("append", store, "orders", "--json", input=content)  # each in a batch of its own
+    (segment,) = store.rglob("*.log")
+    segment.write_bytes(re.sub(rb"SPOILT(\d*[13579])(?=\D)", rb"spoilt\1", segment.read_bytes()))
+    reading, writing = os.pipe()
+    room = fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+
+    def read_late(process):
+        os.close(writing)
+        while struct.unpack("i", fcntl.ioctl(reading, termios.FIONREAD, b"\0" * 4))[0] < room:
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(2 * PATIENCE_S)
+        with open(reading, "rb") as pipe:
+            assert pipe.read().count(b"\n") > records / 3
+
+    code, shown = shown_to_a_person(["verify", store], read_late, stdout=writing)
+    assert code == 1
+    shown, complaint = shown.rsplit("tidemark log verify", 1)
+    assert "damaged at" in complaint
+    check_bars(shown, records)
 
 
 def test_the_daemon_reads_a_store_that_it_may_not_write():

@@ -187,7 +187,7 @@ static void retain_least(struct logstore *store, struct error *error)
     struct logstore_config config = logstore_config_default();
     config.retention_bytes = 1;
     if (logstore_topic_alter(store, STR_LITERAL("t"), &config, error))
-        (void)logstore_retain(store, STR_LITERAL("t"), error);
+        (void)logstore_retain(store, STR_LITERAL("t"), NULL, error);
 }
 
 static void delete_topic(struct logstore *store, struct error *error)

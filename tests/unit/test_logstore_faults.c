@@ -184,7 +184,7 @@ static bool run_compaction(struct logstore *store, struct error *error)
         return false;
     topic.config.cleanup_policy = LOGSTORE_CLEANUP_COMPACT;
     return logstore_topic_alter(store, TOPIC, &topic.config, error) &&
-           logstore_compact(store, TOPIC, error) && append_some(store, 0, 7, error);
+           logstore_compact(store, TOPIC, NULL, error) && append_some(store, 0, 7, error);
 }
 
 static bool run_retention(struct logstore *store, struct error *error)
@@ -196,8 +196,8 @@ static bool run_retention(struct logstore *store, struct error *error)
     if (!logstore_topic_find(store, TOPIC, &topic, error))
         return false;
     topic.config.retention_bytes = 2000;
-    return logstore_topic_alter(store, TOPIC, &topic.config, error) && logstore_retain(store, TOPIC, error) &&
-           append_some(store, 0, 7, error);
+    return logstore_topic_alter(store, TOPIC, &topic.config, error) &&
+           logstore_retain(store, TOPIC, NULL, error) && append_some(store, 0, 7, error);
 }
 
 static bool reset(struct logstore *store, struct error *error)
@@ -284,7 +284,7 @@ static void check_other_topic(struct logstore *store)
         error_clear(&error);
         return;
     }
-    MUST(logstore_retain(store, OTHER_TOPIC, &error));
+    MUST(logstore_retain(store, OTHER_TOPIC, NULL, &error));
     for (uint32_t partition = 0; partition < topic.partitions; partition++) {
         struct logstore_record record;
         enum logstore_read read;
@@ -308,7 +308,7 @@ static void check_store(struct logstore *store, const struct scenario *scenario)
         error_clear(&error);
         acknowledged.topic = true;
     }
-    MUST(logstore_retain(store, TOPIC,
+    MUST(logstore_retain(store, TOPIC, NULL,
                          &error)); /* looks at each partition, which puts it right after a crash */
     for (uint32_t partition = 0; partition < PARTITIONS; partition++) {
         check_partition(store, partition, scenario->gaps);

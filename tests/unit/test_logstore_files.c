@@ -167,14 +167,14 @@ static void test_no_file_ever_shrinks(void **state)
         append_many(store, 100 * round, 100 * (round + 1));
         MUST(logstore_commit(store, GROUP, &commit, 1, &error));
         assert_int_equal(nftw(fixture_folder, hold, 16, FTW_PHYS), 0);
-        MUST(logstore_compact(store, topic, &error));
+        MUST(logstore_compact(store, topic, NULL, &error));
         check_held();
         struct logstore_consumer *consumer = logstore_consumer_join(store, GROUP, &topic, 1, NULL, &error);
         MUST(consumer != NULL && logstore_consumer_leave(&consumer, &error));
         MUST(logstore_topic_find(store, topic, &found, &error));
         found.config.retention_bytes = 2000;
         MUST(logstore_topic_alter(store, topic, &found.config, &error));
-        MUST(logstore_retain(store, topic, &error));
+        MUST(logstore_retain(store, topic, NULL, &error));
         check_held();
         MUST(logstore_set_offsets_retention(store, 0, &error));
         usleep(2000);

@@ -84,7 +84,7 @@ static void make_compacted(struct logstore *store)
     append_numbers(store, COMPACT, 0, 8, 8);
     append(store, COMPACT, 0, &(struct logstore_record){.key = STR_LITERAL("k3")}, 1);
     append_numbers(store, COMPACT, 9, 40, 3);
-    MUST(logstore_compact(store, COMPACT, &error));
+    MUST(logstore_compact(store, COMPACT, NULL, &error));
 }
 
 /* Batches that reach over several intervals of the index. */
@@ -116,7 +116,7 @@ static void make_topics(struct logstore *store)
     append_numbers(store, STR_LITERAL("retained"), 0, 30, 5);
     config.retention_bytes = 1500;
     MUST(logstore_topic_alter(store, STR_LITERAL("retained"), &config, &error));
-    MUST(logstore_retain(store, STR_LITERAL("retained"), &error));
+    MUST(logstore_retain(store, STR_LITERAL("retained"), NULL, &error));
     make_compacted(store);
     make_large(store);
 }

@@ -79,14 +79,14 @@ static void compact(struct logstore *store)
 {
     struct error error = {0};
     alter(store, LOGSTORE_CLEANUP_COMPACT, -1);
-    MUST(logstore_compact(store, TOPIC, &error));
+    MUST(logstore_compact(store, TOPIC, NULL, &error));
 }
 
 static void retain(struct logstore *store)
 {
     struct error error = {0};
     alter(store, LOGSTORE_CLEANUP_DELETE, 1500);
-    MUST(logstore_retain(store, TOPIC, &error));
+    MUST(logstore_retain(store, TOPIC, NULL, &error));
 }
 
 static void make_and_delete(struct logstore *store)
@@ -184,7 +184,7 @@ static void test_what_a_compaction_left_goes_with_retention(void **state)
         close(fd);
     }
     struct error error = {0};
-    MUST(logstore_retain(store, TOPIC, &error));
+    MUST(logstore_retain(store, TOPIC, NULL, &error));
     assert_int_equal(count_files(), before);
     append_keys(store, 60);
     logstore_close(&store);

@@ -81,7 +81,7 @@ static void test_retention_by_time(void **state)
     MUST(logstore_topic_alter(store, TOPIC, &config, &error));
     for (int i = 0; i < 100; i++)
         append_at(store, "k", "value", i < 70 ? now - 86400000 : now);
-    MUST(logstore_retain(store, TOPIC, &error));
+    MUST(logstore_retain(store, TOPIC, NULL, &error));
     check_range(store, 0, 100);
     config.retention_ms = 3600000;
     MUST(logstore_topic_alter(store, TOPIC, &config, &error));
@@ -89,7 +89,7 @@ static void test_retention_by_time(void **state)
     MUST(reader != NULL);
     struct logstore_record record;
     MUST(logstore_read(reader, &record, &error) == LOGSTORE_READ_RECORD);
-    MUST(logstore_retain(store, TOPIC, &error));
+    MUST(logstore_retain(store, TOPIC, NULL, &error));
     int64_t start = first_offset(store);
     assert_true(start > 50 && start <= 70);
     /* A reader that stands in what was deleted is told so when it comes to the end of what it holds open. */
@@ -124,7 +124,7 @@ static void test_a_reader_that_seeks_is_told_of_retention(void **state)
     MUST(logstore_topic_find(store, TOPIC, &topic, &error));
     topic.config.retention_bytes = 1000;
     MUST(logstore_topic_alter(store, TOPIC, &topic.config, &error));
-    MUST(logstore_retain(store, TOPIC, &error));
+    MUST(logstore_retain(store, TOPIC, NULL, &error));
     assert_true(first_offset(store) > 60);
     logstore_reader_seek(reader, 40);
     MUST_FAIL(logstore_read(reader, &record, &error) != LOGSTORE_READ_FAILED, ERROR_NOT_FOUND);
@@ -144,7 +144,7 @@ static void test_retention_of_everything(void **state)
     struct logstore *store = store_with(SETTINGS, 2);
     for (int i = 0; i < 30; i++)
         append_at(store, "k", "value", 1000 + i);
-    MUST(logstore_retain(store, TOPIC, &error));
+    MUST(logstore_retain(store, TOPIC, NULL, &error));
     check_range(store, 30, 30);
     struct logstore_observer *observer = logstore_observer_open(fixture_folder, &error);
     const struct logstore_observed_topic *topics;
@@ -218,12 +218,12 @@ static void test_compaction_keeps_the_latest_of_each_key(void **state)
     size_t all = read_latest(store, before, &last);
     assert_int_equal(all, 460);
     assert_string_equal(before[4], "-");
-    MUST(logstore_compact(store, TOPIC, &error));
+    MUST(logstore_compact(store, TOPIC, NULL, &error));
     assert_int_equal(read_latest(store, before, &last), 460); /* it was too young, until now */
     MUST(logstore_topic_find(store, TOPIC, &topic, &error));
     topic.config.min_compaction_lag_ms = 3600000;
     MUST(logstore_topic_alter(store, TOPIC, &topic.config, &error));
-    MUST(logstore_compact(store, TOPIC, &error));
+    MUST(logstore_compact(store, TOPIC, NULL, &error));
     size_t some = read_latest(store, after, &last_after);
     assert_true(some < 60); /* those of the active segment, and one a key */
     assert_int_equal(last, last_after);
@@ -231,7 +231,7 @@ static void test_compaction_keeps_the_latest_of_each_key(void **state)
     check_range(store, 0, 460);
     usleep(350000);
     for (int i = 0; i < 2; i++)
-        MUST(logstore_compact(store, TOPIC, &error));
+        MUST(logstore_compact(store, TOPIC, NULL, &error));
     strcpy(after[4], "gone");
     read_latest(store, after, &last_after);
     assert_string_equal(after[4], "gone");
@@ -264,7 +264,7 @@ static void test_tombstones_may_stay_for_ever(void **state)
     for (int i = 0; i < 50; i++)
         append_at(store, "0", "x", clock_wall_ms());
     for (int i = 0; i < 3; i++)
-        MUST(logstore_compact(store, TOPIC, &error));
+        MUST(logstore_compact(store, TOPIC, NULL, &error));
     read_latest(store, latest, &last);
     assert_string_equal(latest[1], "-");
     logstore_close(&store);
@@ -282,8 +282,77 @@ static void test_compaction_leaves_what_is_young(void **state)
     int64_t last;
     for (int i = 0; i < 200; i++)
         append_at(store, "0", "x", clock_wall_ms());
-    MUST(logstore_compact(store, TOPIC, &error));
+    MUST(logstore_compact(store, TOPIC, NULL, &error));
     assert_int_equal(read_latest(store, latest, &last), 200);
+    logstore_close(&store);
+}
+
+struct told {
+    int64_t offsets;
+    int times;
+};
+
+static void tell(void *context, int64_t offsets)
+{
+    struct told *told = context;
+    assert_true(offsets > 0);
+    told->offsets += offsets;
+    told->times++;
+}
+
+/* Each offset once, in many pieces where there is much to do; the second time there is nothing left to be
+ * done. */
+static void check_watched(struct logstore *store,
+                          bool (*work)(struct logstore *store, struct str topic,
+                                       const struct logstore_watcher *watcher, struct error *error),
+                          int64_t records)
+{
+    struct error error = {0};
+    for (int i = 0; i < 2; i++) {
+        struct told told = {0};
+        const struct logstore_watcher watcher = {tell, &told};
+        int64_t start = first_offset(store);
+        MUST(work(store, TOPIC, &watcher, &error));
+        assert_int_equal(told.offsets, records - start);
+        assert_true(i == 1 || told.times > 10);
+    }
+}
+
+static void test_compaction_tells_how_far_it_is(void **state)
+{
+    (void)state;
+    static const char *const SETTINGS[][2] = {
+        {"cleanup.policy", "compact"}, {"segment.bytes", "2000"}, {"min.compaction.lag.ms", "36000000"}};
+    struct error error = {0};
+    struct logstore *store = store_with(SETTINGS, 3);
+    struct logstore_topic topic;
+    char key[2] = {0};
+    for (int i = 0; i < 501; i++) {
+        key[0] = (char)('0' + i % 5);
+        append_at(store, key, "value", clock_wall_ms());
+    }
+    MUST(logstore_topic_find(store, TOPIC, &topic, &error));
+    topic.config.min_compaction_lag_ms = 0;
+    MUST(logstore_topic_alter(store, TOPIC, &topic.config, &error));
+    check_watched(store, logstore_compact, 501);
+    logstore_close(&store);
+}
+
+static void test_retention_tells_how_far_it_is(void **state)
+{
+    (void)state;
+    static const char *const SETTINGS[][2] = {{"segment.bytes", "1024"}, {"retention.ms", "-1"}};
+    struct error error = {0};
+    struct logstore *store = store_with(SETTINGS, 2);
+    struct logstore_topic topic;
+    int64_t now = clock_wall_ms();
+    for (int i = 0; i < 501; i++)
+        append_at(store, "k", "value", i < 250 ? now - 86400000 : now);
+    MUST(logstore_topic_find(store, TOPIC, &topic, &error));
+    topic.config.retention_ms = 3600000;
+    MUST(logstore_topic_alter(store, TOPIC, &topic.config, &error));
+    check_watched(store, logstore_retain, 501);
+    assert_true(first_offset(store) > 200);
     logstore_close(&store);
 }
 
@@ -306,7 +375,7 @@ static void test_a_reader_goes_on_through_compaction(void **state)
     struct logstore_record record;
     for (int i = 0; i < 20; i++)
         MUST(logstore_read(reader, &record, &error) == LOGSTORE_READ_RECORD);
-    MUST(logstore_compact(store, TOPIC, &error));
+    MUST(logstore_compact(store, TOPIC, NULL, &error));
     enum logstore_read read;
     int64_t last = record.offset;
     while ((read = logstore_read(reader, &record, &error)) == LOGSTORE_READ_RECORD) {
@@ -358,7 +427,7 @@ static void test_segments_that_were_begun_in_vain_are_no_part_of_the_log(void **
         assert_int_equal(record.timestamp, 1 + offset);
         logstore_reader_close(&reader);
     }
-    MUST(logstore_retain(store, TOPIC, &error));
+    MUST(logstore_retain(store, TOPIC, NULL, &error));
     check_range(store, 0, LATER);
     logstore_close(&store);
 }
@@ -375,6 +444,8 @@ int main(void)
         TEST(test_compaction_keeps_the_latest_of_each_key),
         TEST(test_tombstones_may_stay_for_ever),
         TEST(test_compaction_leaves_what_is_young),
+        TEST(test_compaction_tells_how_far_it_is),
+        TEST(test_retention_tells_how_far_it_is),
         TEST(test_a_reader_goes_on_through_compaction),
         TEST(test_segments_that_were_begun_in_vain_are_no_part_of_the_log),
     };

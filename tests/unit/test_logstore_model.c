@@ -247,9 +247,9 @@ static void maintain(struct model_topic *topic)
 {
     struct error error = {0};
     if (below(2) == 0)
-        MUST(logstore_retain(store, str_of(topic->name), &error));
+        MUST(logstore_retain(store, str_of(topic->name), NULL, &error));
     else
-        MUST(logstore_compact(store, str_of(topic->name), &error));
+        MUST(logstore_compact(store, str_of(topic->name), NULL, &error));
     for (uint32_t p = 0; p < topic->partitions; p++)
         check_records(topic, p, 0, SIZE_MAX);
 }

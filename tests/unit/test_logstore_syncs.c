@@ -89,7 +89,7 @@ static void check_records(struct logstore *store, const char *fills)
     struct error error = {0};
     struct logstore_record record;
     enum logstore_read read;
-    MUST(logstore_retain(store, TOPIC, &error)); /* looks at each partition, which puts it right */
+    MUST(logstore_retain(store, TOPIC, NULL, &error)); /* looks at each partition, which puts it right */
     struct logstore_reader *reader = logstore_reader_open(store, TOPIC, 0, 0, &error);
     MUST(reader != NULL);
     while ((read = logstore_read(reader, &record, &error)) == LOGSTORE_READ_RECORD) {
