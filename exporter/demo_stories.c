@@ -255,8 +255,8 @@ static const struct plot keeps_up_with_views = {DEMO_VIEWS, 0, TICK_MS, 500,
                                                 FOR_EVER,   0, NULL,    read_and_rest};
 
 static const struct story stories[] = {
-    {"warehouse", "data_lost", "it stopped a day ago, and retention deletes what it hasn't read", &loses, 1},
-    {"invoices", "retention_risk", "it stopped as well, and has three hours left", &risks, 1},
+    {"warehouse", "data_lost", "it stops, a day late, and retention deletes what it hasn't read", &loses, 1},
+    {"invoices", "retention_risk", "it stops as well, with three hours left", &risks, 1},
     {"reports", "stopped", "nobody reads any more, and messages pile up", &stops, 1},
     {"mailer", "stuck", "one message makes it fail, and it tries it again for ever", &gets_stuck, 2},
     {"fraud-check", "death_spiral", "members work too long, are thrown out, and come back", &spirals, 2},
