@@ -18,7 +18,7 @@ struct world {
     struct history *history;
     struct rules rules;
     struct str group;
-    int64_t now, start, committed, members;
+    int64_t now, start, committed, members, generation;
     json_t *json;
 };
 
@@ -39,6 +39,7 @@ static int set_up(void **state)
     w->now = began;
     w->committed = 1000;
     w->members = 1;
+    w->generation = 3;
     *state = w;
     return 0;
 }
@@ -64,8 +65,9 @@ static void poll(struct world *w, int64_t read)
     s->partitions[0].start = w->start;
     s->partitions[0].end = 1000 + (w->now - began) / 600;
     s->groups[group].members = w->members;
-    s->groups[group].generation = 3;
+    s->groups[group].generation = w->generation;
     s->groups[group].session_timeout_ms = 45000;
+    s->groups[group].rebalance_timeout_ms = 240000;
     assert_non_null(snapshot_add_position(s, group, topic, 0, w->committed));
     snapshot_seal(s, w->now);
     history_observe(w->history, s);
@@ -151,6 +153,27 @@ static void test_stuck(void **state)
     assert_string_equal(text(limit, "name"), "patience");
     assert_true(json_is_true(json_object_get(limit, "limit")));
     assert_true(json_real_value(json_object_get(group, "session_timeout_seconds")) == 45.0);
+}
+
+/* Rebalances keep coming and the group falls behind: what to do names the settings to look at, those that are
+ * known with the group's own values. */
+static void test_death_spiral(void **state)
+{
+    struct world *w = *state;
+    for (int i = 0; i < 30; i++)
+        poll(w, 100);
+    for (int i = 0; i < 15; i++) {
+        w->generation++;
+        poll(w, 50);
+    }
+    json_t *group = one_group(w, "billing", "near");
+    assert_string_equal(text(group, "verdict"), "death_spiral");
+    json_t *condition = json_array_get(json_object_get(group, "conditions"), 0);
+    assert_string_equal(text(condition, "condition"), "death_spiral");
+    const char *advice = text(condition, "advice");
+    assert_non_null(strstr(advice, "max.poll.interval.ms (the members declared 4m)"));
+    assert_non_null(strstr(advice, "max.poll.records"));
+    assert_non_null(strstr(advice, "session.timeout.ms (declared: 45s)"));
 }
 
 /* The past can be drawn: columns of one length, at most CHART_SAMPLES, with the last poll at their end. */
@@ -258,6 +281,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_nothing_known, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_stuck, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_death_spiral, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_history, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_losses_stay, set_up, tear_down),
