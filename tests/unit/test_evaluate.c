@@ -479,6 +479,30 @@ static void test_headroom_is_known_at_once(void **state)
     assert_int_equal(w->findings->subscriptions[0].overtake_ms, UNKNOWN);
 }
 
+/* A reader gets behind, and later catches up. Each time one poll sees no progress and the next one twice as
+ * much: neither forecast moves by more than a fifth, and none comes that wasn't there. */
+static void test_forecasts_and_an_odd_sample(void **state)
+{
+    struct world *w = *state;
+    w->retention_ms = 3600000;
+    pass(w, 1200, 10);
+    pass(w, 1800, 5);
+    assert_in_range(w->findings->subscriptions[0].overtake_ms, 5130000, 5670000); /* (3600 - 900) s / 0.5 */
+    pass(w, 15, 0);
+    assert_in_range(w->findings->subscriptions[0].overtake_ms, 4320000, 6480000);
+    assert_int_equal(w->findings->subscriptions[0].catchup_ms, UNKNOWN);
+    pass(w, 15, 10);
+    assert_in_range(w->findings->subscriptions[0].overtake_ms, 4320000, 6480000);
+
+    pass(w, 1200, 15);
+    assert_in_range(w->findings->subscriptions[0].catchup_ms, 570000, 630000);
+    pass(w, 15, 0);
+    assert_in_range(w->findings->subscriptions[0].catchup_ms, 480000, 720000);
+    assert_int_equal(w->findings->subscriptions[0].overtake_ms, UNKNOWN);
+    pass(w, 15, 30);
+    assert_in_range(w->findings->subscriptions[0].catchup_ms, 480000, 720000);
+}
+
 /* There is a member too many: that is said after two minutes, and sooner to who has a shorter objective. */
 static void test_a_short_objective_hastens(void **state)
 {
@@ -698,6 +722,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_retention_without_timestamps, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_retention, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_headroom_is_known_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_forecasts_and_an_odd_sample, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_short_objective_hastens, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reset, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_topic_made_again, set_up, tear_down),
