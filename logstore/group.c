@@ -196,20 +196,24 @@ static bool sync_files(struct group *group, bool in_doubt, struct error *error)
     return fsio_sync(&group->offsets.metadata, error) && fsio_sync(&group->offsets.file, error);
 }
 
-/* Syncs what this process has committed. */
+/* Syncs what this process has committed. What others sync meanwhile is no matter, unless they fail: then the
+ * kernel may have told them, and not this one, of what it couldn't write. */
 static bool sync_group(struct group *group, struct error *error)
 {
     pthread_mutex_lock(&group->mutex);
     unsigned failed = group->failed_syncs;
+    bool in_doubt = failed != group->mended_syncs;
     group->unsynced = false;
     pthread_mutex_unlock(&group->mutex);
-    bool done = sync_files(group, failed > 0, error);
+    bool done = sync_files(group, in_doubt, error);
     pthread_mutex_lock(&group->mutex);
+    group->failed_syncs += !done;
     if (done && group->failed_syncs != failed) {
         error_set(error, ERROR_IO, "another sync of the group failed in the same moment");
         done = false;
     }
-    group->failed_syncs = done ? 0 : group->failed_syncs + 1;
+    if (done)
+        group->mended_syncs = failed;
     group->unsynced = group->unsynced || !done;
     pthread_mutex_unlock(&group->mutex);
     return done;

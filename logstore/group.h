@@ -18,7 +18,8 @@ struct group {
     struct buf members_bytes;
     struct membership membership; /* as read last */
     bool unsynced;                /* commits of this process await a sync */
-    unsigned failed_syncs;        /* since one that succeeded */
+    unsigned failed_syncs;        /* ever */
+    unsigned mended_syncs;        /* how many of them left nothing behind that isn't on the disk by now */
 };
 
 enum { GROUP_NAME_MAX = 32768 };

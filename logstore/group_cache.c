@@ -86,11 +86,12 @@ static struct group *find_or_open(struct logstore *store, uint32_t number, struc
     return group;
 }
 
-/* Gives a group back; closes it when it was the last to use it, and `closes`. */
+/* Gives a group back; closes it when it was the last to use it, and `closes`. But not where others have
+ * committed meanwhile, if that is still wanted: who syncs the store looks for it among what is open. */
 static void put_back(struct group *group, bool closes)
 {
     struct logstore *store = group->store;
-    if (--group->users > 0 || !closes)
+    if (--group->users > 0 || !closes || (group->unsynced && !group->deleted))
         return;
     size_t index = index_of(store, group->number);
     memmove(store->groups + index, store->groups + index + 1,

@@ -13,6 +13,8 @@
 enum { PARTITIONS = 100, LARGE = 10000 };
 
 static int sync_that_fails; /* the first one from now, the second …; 0: none */
+/* What others do while the offsets of the first group are being synced; once. NULL: nothing. */
+static void (*meanwhile)(void);
 static char store_path[sizeof fixture_folder + 8];
 
 static int before(void *context, struct fsio_step *step)
@@ -20,6 +22,11 @@ static int before(void *context, struct fsio_step *step)
     (void)context;
     bool fails = step->call == FSIO_SYNC && sync_that_fails > 0 && --sync_that_fails == 0;
     disk_note(step, fails);
+    void (*others)(void) = meanwhile;
+    if (others != NULL && step->call == FSIO_SYNC && strcmp(step->name, "group/00000001/offsets") == 0) {
+        meanwhile = NULL;
+        others();
+    }
     return fails ? EIO : 0;
 }
 
@@ -261,6 +268,98 @@ static void test_resetting_once_more_lasts(void **state)
     logstore_close(&store);
 }
 
+/* --- several who sync at the same time -------------------------------------------------------------------
+ */
+
+static struct logstore *shared; /* that which others use meanwhile */
+
+static bool commit(struct str group, int64_t offset, struct error *error)
+{
+    struct logstore_commit commit = {TOPIC, 0, offset, STR_LITERAL("")};
+    return logstore_commit(shared, group, &commit, 1, error);
+}
+
+static int64_t committed(struct str group)
+{
+    struct error error = {0};
+    int64_t offset;
+    MUST(logstore_committed(shared, group, TOPIC, 0, &offset, &error));
+    return offset;
+}
+
+static void commit_2(void)
+{
+    struct error error = {0};
+    MUST(commit(GROUP, 2, &error));
+}
+
+static void commit_2_and_fail_at_3(void)
+{
+    struct error error = {0};
+    commit_2();
+    sync_that_fails = 2; /* that of the offsets, after that of the metadata */
+    MUST_FAIL(commit(GROUP, 3, &error), ERROR_IO);
+}
+
+/* A group's files are about to be closed, for another group's sake, when it is committed to once more. */
+static void test_a_commit_while_its_group_is_closed_lasts(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    shared = new_store(LOGSTORE_FSYNC_INTERVAL, 1 << 20);
+    MUST(commit(GROUP, 1, &error));
+    MUST(commit(GROUP, 1, &error)); /* the first may have synced at once */
+    meanwhile = commit_2;
+    for (int i = 0; meanwhile != NULL && i < 1000; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "group %d", i);
+        MUST(commit(str_of(name), 1, &error));
+    }
+    assert_null(meanwhile);
+    MUST(logstore_sync(shared, &error));
+    shared = lose_power(&shared);
+    assert_int_equal(committed(GROUP), 2);
+    logstore_close(&shared);
+}
+
+static void begin_in_doubt(void)
+{
+    struct error error = {0};
+    shared = new_store(LOGSTORE_FSYNC_ALWAYS, 1 << 20);
+    MUST(commit(GROUP, 0, &error));
+    sync_that_fails = 2;
+    MUST_FAIL(commit(GROUP, 0, &error), ERROR_IO);
+}
+
+/* Two at the same time put right what a failed sync has left: both succeed. */
+static void test_another_sync_that_helps_does_no_harm(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    begin_in_doubt();
+    meanwhile = commit_2;
+    MUST(commit(GROUP, 1, &error));
+    assert_null(meanwhile);
+    shared = lose_power(&shared);
+    assert_int_equal(committed(GROUP), 2);
+    logstore_close(&shared);
+}
+
+/* One that fails after it may be the one that is told of what this one couldn't write. */
+static void test_another_sync_that_fails_after_one_that_helps_counts(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    begin_in_doubt();
+    meanwhile = commit_2_and_fail_at_3;
+    MUST_FAIL(commit(GROUP, 1, &error), ERROR_IO);
+    assert_null(meanwhile);
+    MUST(commit(GROUP, 4, &error));
+    shared = lose_power(&shared);
+    assert_int_equal(committed(GROUP), 4);
+    logstore_close(&shared);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -273,6 +372,9 @@ int main(void)
         TEST(test_syncing_once_more_helps_commits),
         TEST(test_committing_once_more_lasts),
         TEST(test_resetting_once_more_lasts),
+        TEST(test_a_commit_while_its_group_is_closed_lasts),
+        TEST(test_another_sync_that_helps_does_no_harm),
+        TEST(test_another_sync_that_fails_after_one_that_helps_counts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
