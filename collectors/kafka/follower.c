@@ -18,8 +18,8 @@
 enum {
     BATCH_MESSAGES = 512,
     GOALS_MS = 2000,
-    AWAIT_MS = 200, /* until the first reading looks whether it is to stop */
-    SETTLE_MS = 250,
+    AWAIT_MS = 200,  /* until the first reading looks whether it is to stop */
+    SETTLE_MS = 250, /* without anything new of what is missing, until a poll goes on without it */
     PROBE_MS = 5000,
     RETRY_US = 5 * 60 * 1000000, /* until what was denied is tried again */
     BEHIND_US = 60 * 1000000,    /* until a partition that stays behind is read by a new client */
@@ -321,12 +321,32 @@ static void ask_leaders(struct kafka_follower *follower, const struct kafka_poll
     }
 }
 
-static bool waits(const struct kafka_follower *follower)
+/* How many offsets are worth waiting for. */
+static uint64_t count_missing(const struct kafka_follower *follower)
 {
+    uint64_t missing = 0;
     for (int32_t i = 0; i < follower->partition_count; i++)
         if (is_behind(&follower->partitions[i]))
-            return true;
-    return false;
+            missing += (uint64_t)follower->partitions[i].target - (uint64_t)follower->partitions[i].reached;
+    return missing;
+}
+
+/* Reads for as long as what is missing comes. What comes beyond the targets is no reason to wait for the
+ * rest: a cluster is written all the time. */
+static void read_missing(struct kafka_follower *follower, const struct kafka_poll *poll)
+{
+    uint64_t missing = count_missing(follower);
+    int64_t now = clock_monotonic_us();
+    int64_t end_us = now + (int64_t)kafka_poll_timeout_ms(poll) * 1000, pause_us = now + SETTLE_MS * 1000;
+    while (missing > 0 && now < end_us && now < pause_us) {
+        int64_t left_us = (pause_us < end_us ? pause_us : end_us) - now;
+        take_messages(follower, (int)(left_us / 1000) + 1);
+        uint64_t left = count_missing(follower);
+        now = clock_monotonic_us();
+        if (left < missing)
+            pause_us = now + SETTLE_MS * 1000;
+        missing = left;
+    }
 }
 
 /* While the first reading goes on, there is nothing that was settled. */
@@ -372,13 +392,12 @@ void kafka_follower_settle(struct kafka_follower *follower, struct kafka_poll *p
     }
     begin_poll(follower, poll);
     ask_leaders(follower, poll, is_any, list_high_watermarks);
-    while (waits(follower) && take_messages(follower, 0))
+    while (count_missing(follower) > 0 && take_messages(follower, 0))
         continue;
-    if (waits(follower))
+    /* This also wakes librdkafka, which otherwise looks once a second whether its queue has room again. */
+    if (count_missing(follower) > 0)
         ask_leaders(follower, poll, is_behind, list_last_stable);
-    int64_t deadline_us = clock_monotonic_us() + SETTLE_MS * 1000;
-    for (int64_t now = clock_monotonic_us(); waits(follower) && now < deadline_us; now = clock_monotonic_us())
-        take_messages(follower, (int)((deadline_us - now) / 1000) + 1);
+    read_missing(follower, poll);
     end_poll(follower);
 }
 
