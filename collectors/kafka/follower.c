@@ -195,7 +195,8 @@ static void *read_all(void *context)
         has_goals = has_goals || set_goals(follower);
         take_messages(follower, AWAIT_MS);
     }
-    malloc_trim(0); /* of what was queued */
+    kafka_replica_tidy(follower->replica);
+    malloc_trim(0); /* of what was queued, and of the small runs of the sets */
     atomic_store(&follower->has_ended, true);
     return NULL;
 }

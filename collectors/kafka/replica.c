@@ -357,6 +357,19 @@ uint32_t kafka_replica_topics(const struct kafka_replica *replica)
     return (uint32_t)replica->topic_count;
 }
 
+static void tidy_group(const void *node, VISIT visit, void *context)
+{
+    struct kafka_replica_group *const *group = node;
+    (void)context;
+    if (visit == postorder || visit == leaf)
+        kafka_commit_set_tidy(&(*group)->commits);
+}
+
+void kafka_replica_tidy(struct kafka_replica *replica)
+{
+    twalk_r(replica->group_tree, tidy_group, NULL);
+}
+
 int64_t kafka_replica_take_unknown(struct kafka_replica *replica)
 {
     int64_t unknown = replica->unknown;

@@ -64,6 +64,9 @@ uint32_t kafka_replica_topics(const struct kafka_replica *replica);
 void kafka_replica_set(struct kafka_replica *replica, struct kafka_replica_group *group, struct str topic,
                        int32_t partition, int64_t offset, int64_t time);
 
+/* Brings the commits of all groups into order: after many records, that takes less memory. */
+void kafka_replica_tidy(struct kafka_replica *replica);
+
 /* How many records were of unknown kind or version, or damaged, since this was last asked. */
 int64_t kafka_replica_take_unknown(struct kafka_replica *replica);
 

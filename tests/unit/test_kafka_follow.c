@@ -300,6 +300,10 @@ static void test_the_replica_forgets_what_is_no_more(void **state)
     assert_null(kafka_replica_commit(replica, group, STR_LITERAL("clicks"), 0));
     take_commit(replica, bytes, "nobody", "orders", -1); /* a tombstone of what was never there */
     assert_null(kafka_replica_find(replica, STR_LITERAL("nobody")));
+    kafka_replica_tidy(replica);
+    assert_int_equal(group->commits.count, 2);
+    assert_int_equal(group->commits.fresh_count, 0);
+    assert_int_equal(kafka_replica_commit(replica, group, STR_LITERAL("payments"), 0)->offset, 9);
     assert_int_equal(kafka_replica_take_unknown(replica), 0);
     kafka_replica_take(replica, 1, none, none);
     assert_int_equal(kafka_replica_take_unknown(replica), 1);
