@@ -222,10 +222,10 @@ fuzz-logstore fuzz-kafka fuzz-judgement: fuzz-%: setup-fuzz $(BUILD)/tests/fuzz/
 
 $(BUILD)/tests/fuzz/fuzz_logstore: $(LOGSTORE) exporter/base/buf.c exporter/base/error.c exporter/base/clock.c
 $(BUILD)/tests/fuzz/fuzz_kafka: $(addprefix collectors/kafka/,replica.c commit_set.c group_record.c wire.c) \
-                                $(addprefix exporter/base/,mem.c pattern.c error.c buf.c utf8.c)
+                                exporter/snapshot_members.c $(addprefix exporter/base/,mem.c pattern.c error.c buf.c utf8.c)
 $(BUILD)/tests/fuzz/fuzz_judgement: $(wildcard exporter/history*.c) \
                                     $(addprefix exporter/,chart.c evaluate.c events.c findings.c forecast.c judgement.c \
-                                    observations.c overrides.c rules.c snapshot.c) \
+                                    observations.c overrides.c rules.c snapshot.c snapshot_members.c) \
                                     $(addprefix exporter/base/,buf.c duration.c error.c json_writer.c mem.c pattern.c utf8.c)
 $(BUILD)/tests/fuzz/%: tests/fuzz/%.c
 	@mkdir -p $(@D)

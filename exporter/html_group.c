@@ -95,6 +95,34 @@ static void add_topics(struct buf *out, const struct group_row *row)
     }
 }
 
+/* --- members ------------------------------------------------------------------------------------------- */
+
+static void add_member(struct buf *out, const struct member_name *member)
+{
+    buf_add_text(out, "<tr><td data-label=\"client id\">");
+    html_add_name(out, "span", member->client_id);
+    buf_add_text(out, "</td><td data-label=host>");
+    html_add_name(out, "span", member->host);
+    buf_add_text(out, "</td></tr>\n");
+}
+
+static void add_members(struct buf *out, const struct snap_group *group)
+{
+    struct str rest = group->member_list;
+    struct member_name member;
+    int64_t listed = 0;
+    if (rest.length == 0)
+        return;
+    buf_add_text(out, "<section><h2>Members</h2><table class=members><thead><tr><th scope=col>client id"
+                      "<th scope=col>host</thead><tbody>\n");
+    for (; member_list_next(&rest, &member); listed++)
+        add_member(out, &member);
+    buf_add_text(out, "</tbody></table>");
+    if (group->members > listed)
+        buf_add_format(out, "<p>… and %" PRId64 " more.</p>", group->members - listed);
+    buf_add_text(out, "</section>\n");
+}
+
 /* --- what happened, and what may ----------------------------------------------------------------------- */
 
 static void add_events(struct buf *out, const struct event_list *events)
@@ -164,6 +192,7 @@ bool html_add_group(struct buf *out, const struct view *view, int64_t now, struc
     html_add_conditions(out, &row, true);
     add_facts(out, &row);
     add_topics(out, &row);
+    add_members(out, row.group);
     add_events(out, row.findings->events);
     add_ledger(out, &row);
     html_end(out);

@@ -299,6 +299,26 @@ static void add_events(struct json_writer *json, const struct event_list *events
     json_put_close(json, ']');
 }
 
+/* --- members ------------------------------------------------------------------------------------------- */
+
+/* How many there are is told by `members`: not all need be listed. */
+static void add_members(struct json_writer *json, const struct snap_group *group)
+{
+    struct str rest = group->member_list;
+    struct member_name member;
+    if (rest.length == 0 && group->members != 0)
+        return;
+    json_put_key(json, "member_list");
+    json_put_open(json, '[');
+    while (member_list_next(&rest, &member)) {
+        json_put_open(json, '{');
+        json_add_str(json, "client_id", member.client_id);
+        json_add_str(json, "host", member.host);
+        json_put_close(json, '}');
+    }
+    json_put_close(json, ']');
+}
+
 /* --- a group ------------------------------------------------------------------------------------------- */
 
 static void add_details(struct json_writer *json, const struct group_row *row)
@@ -315,6 +335,7 @@ static void add_details(struct json_writer *json, const struct group_row *row)
     json_add_seconds(json, "slo_good_seconds", row->findings->slo_good_ms);
     json_add_seconds(json, "slo_seconds", row->findings->slo_ms);
     json_add_seconds(json, "rebalancing_seconds", row->findings->rebalancing_ms_total);
+    add_members(json, group);
     json_put_key(json, "topics");
     json_put_open(json, '[');
     for (uint32_t i = 0; i < group->subscriptions; i++)

@@ -89,6 +89,19 @@ static struct str copy_name(struct snapshot_memory *memory, struct str name)
     return (struct str){copy, name.length};
 }
 
+struct str snapshot_copy(struct snapshot *snapshot, struct str bytes)
+{
+    assert(!snapshot->memory->sealed);
+    return copy_name(snapshot->memory, bytes);
+}
+
+struct str snapshot_take_list(struct snapshot *snapshot, struct member_list *list)
+{
+    struct str copy = snapshot_copy(snapshot, member_list_str(list));
+    member_list_free(list);
+    return copy;
+}
+
 /* --- names -> indexes ---------------------------------------------------------------------------------- */
 
 /* FNV-1a. Names come from the cluster's own administrators, so this need not withstand chosen collisions for

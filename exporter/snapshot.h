@@ -2,6 +2,7 @@
 #define TIDEMARK_SNAPSHOT_H
 
 #include "exporter/base/str.h"
+#include "exporter/snapshot_members.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -111,6 +112,7 @@ struct snap_group {
     int64_t members;
     int64_t idle_members;   /* members that were assigned nothing */
     int64_t static_members; /* members with a group.instance.id (KIP-345) */
+    struct str member_list; /* who they are (snapshot_members.h); empty: not known, or there are none */
     int64_t generation;     /* classic generation or KIP-848 group epoch: rises by 1 with each rebalance */
     int64_t session_timeout_ms;
     int64_t rebalance_timeout_ms; /* max.poll.interval.ms as the members declared it */
@@ -185,6 +187,12 @@ struct snap_position *snapshot_add_position(struct snapshot *snapshot, uint32_t 
 
 /* Notes a commit on a partition that the source doesn't list; the name is copied. */
 void snapshot_add_orphan(struct snapshot *snapshot, uint32_t group, struct str topic, int32_t partition);
+
+/* A copy of bytes that lives as long as the snapshot. */
+struct str snapshot_copy(struct snapshot *snapshot, struct str bytes);
+
+/* The same of a list, which becomes empty. */
+struct str snapshot_take_list(struct snapshot *snapshot, struct member_list *list);
 
 /* Sorts everything and makes the runs; what was added in order costs no sorting. Nothing may be added
  * afterwards, and all indexes may have changed. Until the collector hands it over, it may still fill in

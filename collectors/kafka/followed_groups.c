@@ -42,6 +42,18 @@ static int64_t greater(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+static struct str list_consumers(struct snapshot *snapshot, const struct kafka_replica_group *followed)
+{
+    struct member_list list = {0};
+    for (size_t i = 0; i < followed->member_count; i++) {
+        struct str name = followed->members[i].name;
+        struct member_name member;
+        if (member_list_next(&name, &member)) /* it is declared */
+            member_list_add(&list, member.client_id, member.host);
+    }
+    return snapshot_take_list(snapshot, &list);
+}
+
 static void complete_consumer(struct snap_group *group, const struct kafka_replica_group *followed,
                               enum group_state listed)
 {
@@ -67,8 +79,8 @@ static void complete_consumer(struct snap_group *group, const struct kafka_repli
         group->idle_members = idle;
 }
 
-static void complete_group(struct snap_group *group, const struct kafka_group *known,
-                           const struct kafka_follower *follower)
+static void complete_group(struct snapshot *snapshot, struct snap_group *group,
+                           const struct kafka_group *known, const struct kafka_follower *follower)
 {
     static const struct kafka_classic_members nobody = {0};
     struct kafka_replica_group *followed;
@@ -76,10 +88,14 @@ static void complete_group(struct snap_group *group, const struct kafka_group *k
     (void)kafka_follower_finds(follower, group->name, &followed);
     bool is_consumer = followed != NULL && followed->epoch >= 0;
     bool is_classic = followed != NULL && followed->is_classic && !is_consumer;
-    if (is_consumer)
+    if (is_consumer) {
         complete_consumer(group, followed, known->listed);
-    else if (kafka_group_is_followed(known, follower))
+        group->member_list = list_consumers(snapshot, followed);
+    } else if (kafka_group_is_followed(known, follower)) {
         fill_members(group, known->listed, is_classic ? &followed->classic : &nobody);
+        if (is_classic)
+            group->member_list = snapshot_copy(snapshot, followed->classic_list);
+    }
     if (is_classic)
         complete_classic(group, followed);
 }
@@ -88,5 +104,5 @@ void kafka_complete_groups(struct kafka_poll *poll, const struct kafka_groups *g
                            const struct kafka_follower *follower)
 {
     for (size_t i = 0; i < groups->count; i++)
-        complete_group(&poll->snapshot->groups[i], &groups->items[i], follower);
+        complete_group(poll->snapshot, &poll->snapshot->groups[i], &groups->items[i], follower);
 }

@@ -71,26 +71,33 @@ static bool is_idle(struct str assignment)
     return wire_ok(&wire);
 }
 
-static void add_member(struct wire *value, int16_t version, struct kafka_classic_members *members)
+bool kafka_classic_next(struct kafka_classic_list *list, struct kafka_classic_member *member)
 {
-    wire_string(value); /* the member's id */
-    bool has_instance = version >= 3 && wire_string(value).bytes != NULL;
-    wire_string(value); /* the client's id */
-    wire_string(value); /* its host */
-    int64_t rebalance_timeout = version >= 1 ? wire_int32(value) : -1;
-    int64_t session_timeout = wire_int32(value);
-    wire_bytes(value); /* what it subscribes to */
-    struct str assignment = wire_bytes(value);
-    wire_end(value);
-    if (!wire_ok(value))
-        return;
+    struct wire *wire = &list->wire;
+    if (list->left == 0)
+        return false;
+    list->left--;
+    wire_string(wire); /* the member's id */
+    member->has_instance = list->version >= 3 && wire_string(wire).bytes != NULL;
+    member->client_id = wire_string(wire);
+    member->host = wire_string(wire);
+    member->rebalance_timeout_ms = list->version >= 1 ? wire_int32(wire) : -1;
+    member->session_timeout_ms = wire_int32(wire);
+    wire_bytes(wire); /* what it subscribes to */
+    member->is_idle = is_idle(wire_bytes(wire));
+    wire_end(wire);
+    return wire_ok(wire);
+}
+
+static void add_member(struct kafka_classic_members *members, const struct kafka_classic_member *member)
+{
     members->count++;
-    members->with_instance += has_instance;
-    members->idle += is_idle(assignment);
-    if (members->session_timeout_ms < 0 || session_timeout < members->session_timeout_ms)
-        members->session_timeout_ms = session_timeout;
-    if (rebalance_timeout > members->rebalance_timeout_ms)
-        members->rebalance_timeout_ms = rebalance_timeout;
+    members->with_instance += member->has_instance;
+    members->idle += member->is_idle;
+    if (members->session_timeout_ms < 0 || member->session_timeout_ms < members->session_timeout_ms)
+        members->session_timeout_ms = member->session_timeout_ms;
+    if (member->rebalance_timeout_ms > members->rebalance_timeout_ms)
+        members->rebalance_timeout_ms = member->rebalance_timeout_ms;
 }
 
 static bool read_classic(struct wire *value, struct kafka_group_record *record)
@@ -108,8 +115,13 @@ static bool read_classic(struct wire *value, struct kafka_group_record *record)
     wire_string(value); /* the protocol */
     wire_string(value); /* the leader */
     record->classic.state_since = version >= 2 ? wire_int64(value) : -1;
-    for (size_t left = wire_array(value, LEAST_MEMBER); left > 0 && wire_ok(value); left--)
-        add_member(value, version, &members);
+    size_t count = wire_array(value, LEAST_MEMBER);
+    record->classic.list = (struct kafka_classic_list){*value, count, version};
+    struct kafka_classic_list list = record->classic.list;
+    struct kafka_classic_member member;
+    while (kafka_classic_next(&list, &member))
+        add_member(&members, &member);
+    *value = list.wire;
     wire_end(value);
     record->classic.members = members;
     return record->classic.generation >= 0;
@@ -152,8 +164,8 @@ static bool read_member(struct wire *key, struct wire *value, struct kafka_group
         return false;
     record->member.has_instance = wire_string(value).bytes != NULL;
     wire_string(value); /* the rack */
-    wire_string(value); /* the client's id */
-    wire_string(value); /* its host */
+    record->member.client_id = wire_string(value);
+    record->member.host = wire_string(value);
     for (size_t topics = wire_array(value, 1); topics > 0 && wire_ok(value); topics--)
         wire_string(value);
     wire_string(value); /* a regular expression of topics */

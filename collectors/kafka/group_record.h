@@ -1,6 +1,7 @@
 #ifndef TIDEMARK_KAFKA_GROUP_RECORD_H
 #define TIDEMARK_KAFKA_GROUP_RECORD_H
 
+#include "collectors/kafka/wire.h"
 #include "exporter/base/str.h"
 
 #include <stdbool.h>
@@ -32,6 +33,19 @@ struct kafka_classic_members {
     int64_t rebalance_timeout_ms; /* the longest: so long a rebalance waits */
 };
 
+/* The members of a classic group that are still to be read, one by one, out of its record. */
+struct kafka_classic_list {
+    struct wire wire;
+    size_t left;
+    int16_t version;
+};
+
+struct kafka_classic_member {
+    struct str client_id, host;
+    bool has_instance, is_idle;
+    int64_t session_timeout_ms, rebalance_timeout_ms; /* -1: not known */
+};
+
 struct kafka_group_record {
     enum kafka_record_kind kind;
     bool is_gone; /* a tombstone: only the key's fields are set */
@@ -48,12 +62,13 @@ struct kafka_group_record {
             bool is_of_consumers; /* and not of Connect's workers or the like */
             int64_t state_since;  /* milliseconds since 1970; -1: not known */
             struct kafka_classic_members members;
+            struct kafka_classic_list list;
         } classic;
         struct {
             int32_t epoch;
         } epoch;
         struct {
-            struct str id;
+            struct str id, client_id, host;
             bool has_instance;
             int64_t rebalance_timeout_ms; /* -1: not known */
             int64_t session_timeout_ms;   /* of one that still speaks the classic protocol; -1: none */
@@ -67,5 +82,8 @@ struct kafka_group_record {
 
 /* Decodes a record's key and value, whose `bytes` are NULL where the record has none. */
 struct kafka_group_record kafka_group_record_read(struct str key, struct str value);
+
+/* Takes the next member off the list of a record that was understood. False: there is none. */
+bool kafka_classic_next(struct kafka_classic_list *list, struct kafka_classic_member *member);
 
 #endif

@@ -165,6 +165,25 @@ static bool is_idle(const rd_kafka_MemberDescription_t *member)
     return partitions == NULL || partitions->cnt == 0;
 }
 
+/* A broker needn't say where a member is. */
+static struct str text_of(const char *text)
+{
+    return str_of(text != NULL ? text : "");
+}
+
+static struct str list_members(struct snapshot *snapshot,
+                               const rd_kafka_ConsumerGroupDescription_t *description)
+{
+    struct member_list list = {0};
+    size_t members = rd_kafka_ConsumerGroupDescription_member_count(description);
+    for (size_t i = 0; i < members; i++) {
+        const rd_kafka_MemberDescription_t *member = rd_kafka_ConsumerGroupDescription_member(description, i);
+        member_list_add(&list, text_of(rd_kafka_MemberDescription_client_id(member)),
+                        text_of(rd_kafka_MemberDescription_host(member)));
+    }
+    return snapshot_take_list(snapshot, &list);
+}
+
 static void fill_group(struct snap_group *group, const rd_kafka_ConsumerGroupDescription_t *description)
 {
     size_t members = rd_kafka_ConsumerGroupDescription_member_count(description);
@@ -199,9 +218,11 @@ static void take_description(struct kafka_poll *poll, struct kafka_groups *group
     }
     /* A group of the new protocol (KIP-848) is listed like any other; but this request, which is older, is
      * told that it is dead. So the members of what isn't listed as dead are unknown, not none. */
-    if (rd_kafka_ConsumerGroupDescription_state(description) != RD_KAFKA_CONSUMER_GROUP_STATE_DEAD ||
-        group->listed == GROUP_STATE_DEAD)
-        fill_group(&poll->snapshot->groups[index], description);
+    if (rd_kafka_ConsumerGroupDescription_state(description) == RD_KAFKA_CONSUMER_GROUP_STATE_DEAD &&
+        group->listed != GROUP_STATE_DEAD)
+        return;
+    poll->snapshot->groups[index].member_list = list_members(poll->snapshot, description);
+    fill_group(&poll->snapshot->groups[index], description);
 }
 
 static void take_descriptions(struct kafka_poll *poll, struct kafka_groups *groups, rd_kafka_event_t *event)

@@ -1,6 +1,7 @@
 #include "collectors/kafka/replica.h"
 
 #include "exporter/base/mem.h"
+#include "exporter/snapshot.h"
 
 #include <search.h>
 #include <stdlib.h>
@@ -97,10 +98,16 @@ static void drop_topic(struct kafka_replica *replica, struct topic_name *topic)
 
 /* --- groups -------------------------------------------------------------------------------------------- */
 
+static void free_member(struct kafka_replica_member *member)
+{
+    free((char *)member->id.bytes);
+    free((char *)member->name.bytes);
+}
+
 static void free_members(struct kafka_replica_group *group)
 {
     for (size_t i = 0; i < group->member_count; i++)
-        free((char *)group->members[i].id.bytes);
+        free_member(&group->members[i]);
     free(group->members);
     group->members = NULL;
     group->member_count = group->member_capacity = 0;
@@ -110,6 +117,7 @@ static void free_group(void *item)
 {
     struct kafka_replica_group *group = item;
     free_members(group);
+    free((char *)group->classic_list.bytes);
     kafka_commit_set_free(&group->commits);
     free((char *)group->name.bytes);
     free(group);
@@ -221,8 +229,16 @@ static void remove_member(struct kafka_replica_group *group, struct str id)
     if (!is_member(group, place, id))
         return;
     struct kafka_replica_member *member = &group->members[place];
-    free((char *)member->id.bytes);
+    free_member(member);
     memmove(member, member + 1, (--group->member_count - place) * sizeof *member);
+}
+
+/* Keeps what the list holds, without its spare room, instead of what was kept before. */
+static void keep_list(struct str *kept, struct member_list *list)
+{
+    free((char *)kept->bytes);
+    *kept = copy_name(member_list_str(list));
+    member_list_free(list);
 }
 
 static void take_member(struct kafka_replica_group *group, const struct kafka_group_record *record)
@@ -236,6 +252,9 @@ static void take_member(struct kafka_replica_group *group, const struct kafka_gr
     member->has_instance = record->member.has_instance;
     member->session_timeout_ms = record->member.session_timeout_ms;
     member->rebalance_timeout_ms = record->member.rebalance_timeout_ms;
+    struct member_list list = {0};
+    member_list_add(&list, record->member.client_id, record->member.host);
+    keep_list(&member->name, &list);
 }
 
 /* Compaction may have left the assignment of a member that is no more without its declaration; its tombstone
@@ -253,6 +272,15 @@ static void take_assignment(struct kafka_replica_group *group, const struct kafk
 
 /* --- records ------------------------------------------------------------------------------------------- */
 
+static void list_classic(struct kafka_replica_group *group, struct kafka_classic_list members)
+{
+    struct member_list list = {0};
+    struct kafka_classic_member member;
+    while (kafka_classic_next(&members, &member))
+        member_list_add(&list, member.client_id, member.host);
+    keep_list(&group->classic_list, &list);
+}
+
 static void take_classic(struct kafka_replica_group *group, const struct kafka_group_record *record)
 {
     group->is_classic = !record->is_gone && record->classic.is_of_consumers;
@@ -261,6 +289,7 @@ static void take_classic(struct kafka_replica_group *group, const struct kafka_g
     group->generation = record->classic.generation;
     group->state_since = record->classic.state_since;
     group->classic = record->classic.members;
+    list_classic(group, record->classic.list);
 }
 
 static void take_epoch(struct kafka_replica_group *group, const struct kafka_group_record *record)

@@ -17,7 +17,8 @@ struct kafka_replica;
 
 /* A member of a group of the new protocol (KIP-848). */
 struct kafka_replica_member {
-    struct str id; /* owned */
+    struct str id;   /* owned */
+    struct str name; /* owned: a member_list of it alone; empty until it is declared */
     bool is_declared, has_instance, is_assigned;
     int64_t session_timeout_ms, rebalance_timeout_ms; /* -1: none */
 };
@@ -31,6 +32,7 @@ struct kafka_replica_group {
     int32_t generation; /* of a classic group */
     int64_t state_since;
     struct kafka_classic_members classic;
+    struct str classic_list;              /* owned: the classic group's member_list */
     int32_t epoch;                        /* of a group of the new protocol; -1: it is none */
     struct kafka_replica_member *members; /* owned; of the new protocol; sorted by id */
     size_t member_count, member_capacity;

@@ -138,6 +138,17 @@ static enum group_state group_state(enum logstore_group_state state)
     return GROUP_STATE_UNKNOWN;
 }
 
+/* A member needn't have given itself a name; it always has an id. */
+static struct str list_members(struct snapshot *snapshot, const struct logstore_observed_group *observed)
+{
+    struct member_list list = {0};
+    for (size_t i = 0; i < observed->member_count; i++) {
+        const struct logstore_observed_member *member = &observed->members[i];
+        member_list_add(&list, member->client_id.length > 0 ? member->client_id : member->id, member->host);
+    }
+    return snapshot_take_list(snapshot, &list);
+}
+
 /* Members may have joined with different timeouts: the shortest is the one that strikes first. */
 static void set_members(struct snap_group *group, const struct logstore_observed_group *observed)
 {
@@ -197,6 +208,7 @@ static void add_group(struct poll *poll, size_t index, const struct logstore_obs
     added->state = group_state(observed->state);
     added->generation = observed->generation;
     added->empty_since = known(observed->empty_since);
+    added->member_list = list_members(poll->snapshot, observed);
     set_members(added, observed);
 }
 

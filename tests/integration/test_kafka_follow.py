@@ -149,6 +149,38 @@ def test_time_outs_and_members_are_as_the_members_declared_them(kafka, name):
             other.close()
 
 
+def listed(daemon, group):
+    """[(client id, host)] of the group's members, and how many there are."""
+    answer = json.loads(daemon.get(f"/api/v1/groups/{group}?cluster=default"))
+    return sorted((member["client_id"], member["host"]) for member in answer.get("member_list", [])), answer.get("members")
+
+
+def way(daemon):
+    return offsets_from(daemon).get("offsets")
+
+
+@pytest.mark.parametrize("offsets", ["admin", "topic"])
+def test_members_are_listed_by_their_client_ids_and_hosts(kafka, name, offsets, tmp_path):
+    """The names that members give themselves are markup; described or followed, they are the same."""
+    topic, group = f"{name}orders", f"{name}billing"
+    kafka.create_topic(topic, 2)
+    names = ["<img src=x onerror=alert(1)>", "\"'&{{</td><script>"]
+    expected = [(client_id, "/127.0.0.1") for client_id in sorted(names)], 2
+    file = tmp_path / "tidemark.json"
+    file.write_text(json.dumps({"sources": [{"name": "default", "kafka": kafka.bootstrap, "offsets": offsets}]}))
+    with members(kafka, group, [topic], client_id=names[0]) as first, Daemon("--config", file) as daemon:
+        other = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": group, "client.id": names[1], **TIMES, **QUIET})
+        try:
+            other.subscribe([topic])
+            wait_until(lambda: poll(*first, other) or (way(daemon), listed(daemon, group)) == (offsets, expected), 60, "both", pause=0)
+            page = daemon.get(f"/groups/{group}?cluster=default").decode()
+        finally:
+            other.close()
+        assert "&lt;img src=x onerror=alert(1)&gt;</span>" in page and "&quot;&#39;&amp;{{&lt;/td&gt;&lt;script&gt;</span>" in page
+        assert "<img" not in page and "<script>" not in page
+        wait_until(lambda: poll(*first) or listed(daemon, group) == ([(names[0], "/127.0.0.1")], 1), 60, "that one has left", pause=0)
+
+
 TIMES = {"session.timeout.ms": "9000", "max.poll.interval.ms": "60000", "heartbeat.interval.ms": "200"}
 
 
@@ -312,6 +344,7 @@ def test_new_protocol_groups_are_known_in_full(kafka, name):
         with kafka.console_consumer(topic, group), kafka.console_consumer(topic, group):
             expected = {"members": 2, "static_members": 0, "idle_members": 1, "session_timeout_seconds": None, "rebalance_timeout_seconds": 300}
             wait_until(lambda: group_values(daemon, group) == expected, 60, f"{expected}")
+            assert listed(daemon, group) == ([("console-consumer", "/127.0.0.1")] * 2, 2)
             wait_until(lambda: page_commits(daemon, {"consumergroup": group, "topic": topic}) == {"0": 10}, 30, "its commit")
             begun = rebalances(daemon, group)
             assert begun >= 1, "the second member came while the first was there"

@@ -18,6 +18,7 @@ struct world {
     struct history *history;
     struct rules rules;
     struct str group;
+    struct member_list list; /* of the next poll */
     int64_t now, start, committed, members, generation;
     json_t *json;
 };
@@ -65,6 +66,7 @@ static void poll(struct world *w, int64_t read)
     s->partitions[0].start = w->start;
     s->partitions[0].end = 1000 + (w->now - began) / 600;
     s->groups[group].members = w->members;
+    s->groups[group].member_list = snapshot_take_list(s, &w->list);
     s->groups[group].generation = w->generation;
     s->groups[group].session_timeout_ms = 45000;
     s->groups[group].rebalance_timeout_ms = 240000;
@@ -276,6 +278,28 @@ static void test_hostile_name(void **state)
     assert_null(one_group(w, "a\\x00\x1b[2J\"\\\\xff/b", "far"));
 }
 
+/* A list is left out where nobody knows who the members are, and empty where there are none. */
+static void test_members(void **state)
+{
+    struct world *w = *state;
+    w->members = 2;
+    member_list_add(&w->list, STR_LITERAL("<b>\"\0\xff"), STR_LITERAL("/10.0.0.1"));
+    poll(w, 100);
+    const json_t *group = one_group(w, "billing", NULL);
+    const json_t *list = json_object_get(group, "member_list");
+    assert_int_equal(json_integer_value(json_object_get(group, "members")), 2);
+    assert_int_equal(json_array_size(list), 1);
+    assert_string_equal(text(json_array_get(list, 0), "client_id"), "<b>\"\\x00\\xff");
+    assert_string_equal(text(json_array_get(list, 0), "host"), "/10.0.0.1");
+    poll(w, 100);
+    assert_null(json_object_get(one_group(w, "billing", NULL), "member_list"));
+    w->members = 0;
+    poll(w, 100);
+    list = json_object_get(one_group(w, "billing", NULL), "member_list");
+    assert_true(json_is_array(list));
+    assert_int_equal(json_array_size(list), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -286,6 +310,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lost, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_losses_stay, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hostile_name, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_members, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("json_groups", tests, NULL, NULL);
 }

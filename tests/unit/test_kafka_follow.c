@@ -2,6 +2,7 @@
 #include "collectors/kafka/group_record.h"
 #include "collectors/kafka/replica.h"
 #include "exporter/base/buf.h"
+#include "exporter/snapshot_members.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -163,18 +164,18 @@ static void test_tells_foreign_records_from_unknown_ones(void **state)
 }
 
 /* Bytes as Kafka 4.3.1 wrote them after a rebalance of one member, and when that had left. */
+static const char classic_group[] =
+    "00030008636f6e73756d657200000003000572616e67650016634745466475506654396d546f373651746f46614d"
+    "51000001a20be41f2a000000010016634745466475506654396d546f373651746f46614d51ffff0010636f6e73"
+    "6f6c652d636f6e73756d6572000a2f3132372e302e302e31000493e00000afc800000017000300000001000174"
+    "ffffffff00000000ffffffffffff0000000a000300000000ffffffff",
+                  empty_classic_group[] = "00030008636f6e73756d657200000004ffffffff000001a20be4232100000000";
+
 static void test_reads_a_classic_group(void **state)
 {
     struct bytes *bytes = *state;
     struct str key = bytes_of(&bytes->key, "0002000167");
-    struct kafka_group_record record = kafka_group_record_read(
-        key,
-        bytes_of(
-            &bytes->value,
-            "00030008636f6e73756d657200000003000572616e67650016634745466475506654396d546f373651746f46614d51"
-            "000001a20be41f2a000000010016634745466475506654396d546f373651746f46614d51ffff0010636f6e736f6c"
-            "652d636f6e73756d6572000a2f3132372e302e302e31000493e00000afc8000000170003000000010001"
-            "74ffffffff00000000ffffffffffff0000000a000300000000ffffffff"));
+    struct kafka_group_record record = kafka_group_record_read(key, bytes_of(&bytes->value, classic_group));
     assert_int_equal(record.kind, KAFKA_RECORD_CLASSIC);
     assert_true(record.classic.is_of_consumers);
     assert_int_equal(record.classic.generation, 3);
@@ -184,11 +185,20 @@ static void test_reads_a_classic_group(void **state)
     assert_int_equal(record.classic.members.idle, 1);
     assert_int_equal(record.classic.members.rebalance_timeout_ms, 300000);
     assert_int_equal(record.classic.members.session_timeout_ms, 45000);
-    record = kafka_group_record_read(
-        key, bytes_of(&bytes->value, "00030008636f6e73756d657200000004ffffffff000001a20be4232100000000"));
+    struct kafka_classic_member member;
+    assert_true(kafka_classic_next(&record.classic.list, &member));
+    assert_true(str_equal(member.client_id, STR_LITERAL("console-consumer")));
+    assert_true(str_equal(member.host, STR_LITERAL("/127.0.0.1")));
+    assert_int_equal(member.rebalance_timeout_ms, 300000);
+    assert_int_equal(member.session_timeout_ms, 45000);
+    assert_true(member.is_idle);
+    assert_false(member.has_instance);
+    assert_false(kafka_classic_next(&record.classic.list, &member));
+    record = kafka_group_record_read(key, bytes_of(&bytes->value, empty_classic_group));
     assert_int_equal(record.classic.generation, 4);
     assert_int_equal(record.classic.members.count, 0);
     assert_int_equal(record.classic.members.session_timeout_ms, -1);
+    assert_false(kafka_classic_next(&record.classic.list, &member));
 }
 
 /* Bytes as Kafka 4.3.1 wrote them for a member of the new protocol and one of the classic protocol, both in
@@ -203,6 +213,8 @@ static void test_reads_members_of_the_new_protocol(void **state)
                       "3e00001000100"));
     assert_int_equal(record.kind, KAFKA_RECORD_MEMBER);
     assert_true(str_equal(record.member.id, STR_LITERAL("bob")));
+    assert_true(str_equal(record.member.client_id, STR_LITERAL("console-consumer")));
+    assert_true(str_equal(record.member.host, STR_LITERAL("/127.0.0.1")));
     assert_false(record.member.has_instance);
     assert_int_equal(record.member.rebalance_timeout_ms, 300000);
     assert_int_equal(record.member.session_timeout_ms, -1);
@@ -311,6 +323,15 @@ static void test_the_replica_forgets_what_is_no_more(void **state)
     kafka_replica_free(&replica);
 }
 
+static void assert_one_console_consumer(struct str list)
+{
+    struct member_name member;
+    assert_true(member_list_next(&list, &member));
+    assert_true(str_equal(member.client_id, STR_LITERAL("console-consumer")));
+    assert_true(str_equal(member.host, STR_LITERAL("/127.0.0.1")));
+    assert_false(member_list_next(&list, &member));
+}
+
 /* Members of the new protocol come, are assigned something, and go; then the group itself. */
 static void test_the_replica_knows_the_members(void **state)
 {
@@ -336,6 +357,8 @@ static void test_the_replica_knows_the_members(void **state)
     assert_int_equal(group->member_count, 2);
     assert_true(group->members[0].is_assigned);
     assert_false(group->members[1].is_assigned);
+    assert_one_console_consumer(group->members[0].name);
+    assert_one_console_consumer(group->members[1].name);
     kafka_replica_take(replica, 0, bytes_of(&bytes->key, "0008000167000161"), none);
     assert_false(group->members[0].is_assigned);
     kafka_replica_take(replica, 0, bytes_of(&bytes->key, "0005000167000161"), none);
@@ -343,6 +366,22 @@ static void test_the_replica_knows_the_members(void **state)
     kafka_replica_take(replica, 0, bytes_of(&bytes->key, "000500016700017a"), none);
     kafka_replica_take(replica, 0, bytes_of(&bytes->key, "0003000167"), none);
     assert_null(kafka_replica_find(replica, STR_LITERAL("g")));
+    kafka_replica_free(&replica);
+}
+
+/* A classic group of one member, which is there twice, and leaves. */
+static void test_the_replica_knows_who_is_in_a_classic_group(void **state)
+{
+    struct bytes *bytes = *state;
+    struct source_config config = {0};
+    struct kafka_replica *replica = kafka_replica_new(&config);
+    struct str key = bytes_of(&bytes->key, "0002000167");
+    for (int rebalances = 0; rebalances < 2; rebalances++) {
+        kafka_replica_take(replica, 0, key, bytes_of(&bytes->value, classic_group));
+        assert_one_console_consumer(kafka_replica_find(replica, STR_LITERAL("g"))->classic_list);
+    }
+    kafka_replica_take(replica, 0, key, bytes_of(&bytes->value, empty_classic_group));
+    assert_int_equal(kafka_replica_find(replica, STR_LITERAL("g"))->classic_list.length, 0);
     kafka_replica_free(&replica);
 }
 
@@ -378,6 +417,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_set_of_commits_is_what_was_set_last, make_bytes, free_bytes),
         cmocka_unit_test_setup_teardown(test_the_replica_forgets_what_is_no_more, make_bytes, free_bytes),
         cmocka_unit_test_setup_teardown(test_the_replica_knows_the_members, make_bytes, free_bytes),
+        cmocka_unit_test_setup_teardown(test_the_replica_knows_who_is_in_a_classic_group, make_bytes,
+                                        free_bytes),
         cmocka_unit_test_setup_teardown(test_the_replica_keeps_only_what_is_wanted, make_bytes, free_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -182,6 +182,48 @@ static void test_a_time_that_compaction_changes(void **state)
     config_free(&config);
 }
 
+/* One member says who it is, the other doesn't and is told from others by its id. */
+static void test_members_are_listed(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct config config = config_default();
+    struct source_config *source = config_add_source(&config, "logstore", "store", fixture_folder);
+    struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
+    const struct str topic = TOPIC;
+    const struct logstore_consumer_options named = {.client_id = STR_LITERAL("<b>worker")}, nameless = {0};
+    MUST(logstore_topic_create(store, TOPIC, 1, NULL, &error));
+    struct logstore_consumer *first =
+        logstore_consumer_join(store, STR_LITERAL("group"), &topic, 1, &named, &error);
+    MUST(first != NULL);
+    struct logstore_consumer *second =
+        logstore_consumer_join(store, STR_LITERAL("group"), &topic, 1, &nameless, &error);
+    MUST(second != NULL);
+    struct collector *collector = logstore_collector.open(source, &error);
+    MUST(collector != NULL);
+    struct poll_report report = {0};
+    struct snapshot *snapshot = logstore_collector.poll(collector, &report, &error);
+    MUST(snapshot != NULL);
+    char host[256] = "";
+    MUST(gethostname(host, sizeof host - 1) == 0);
+    struct str rest = snapshot->groups[0].member_list;
+    struct member_name member;
+    assert_int_equal(snapshot->groups[0].members, 2);
+    assert_true(member_list_next(&rest, &member));
+    assert_true(str_equal(member.client_id, STR_LITERAL("<b>worker")));
+    assert_true(str_equal(member.host, str_of(host)));
+    assert_true(member_list_next(&rest, &member));
+    assert_int_equal(member.client_id.length, strlen("-0123456789abcdef"));
+    assert_true(str_equal(member.host, str_of(host)));
+    assert_false(member_list_next(&rest, &member));
+    snapshot_free(&snapshot);
+    logstore_collector.close(&collector);
+    MUST(logstore_consumer_leave(&second, &error));
+    MUST(logstore_consumer_leave(&first, &error));
+    logstore_close(&store);
+    config_free(&config);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -189,6 +231,7 @@ int main(void)
         TEST(test_a_time_is_looked_up_once),
         TEST(test_a_topic_made_again_has_other_times),
         TEST(test_a_time_that_compaction_changes),
+        TEST(test_members_are_listed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
