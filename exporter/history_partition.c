@@ -91,17 +91,18 @@ int64_t partition_seen(const struct partition_memory *memory, int64_t offset)
     return first < memory->samples ? memory->ends[first].time : UNKNOWN;
 }
 
-int64_t partition_written(const struct partition_memory *memory, const struct snap_partition *seen,
-                          int64_t offset)
+int64_t partition_written(const struct partition_memory *memory, int64_t offset)
 {
-    const struct sample *ends = memory->ends;
     uint32_t low = first_beyond(memory, offset);
-    if (low == memory->samples)
+    bool is_between = low > 0 && low < memory->samples;
+    return is_between ? between(memory->ends[low - 1], memory->ends[low], offset) : UNKNOWN;
+}
+
+int64_t partition_written_before(const struct partition_memory *memory, const struct snap_partition *seen,
+                                 int64_t offset)
+{
+    if (memory->samples == 0 || offset >= memory->ends[0].value || seen->start_ts == UNKNOWN ||
+        seen->start == UNKNOWN || seen->start > offset || seen->start_ts > memory->ends[0].time)
         return UNKNOWN;
-    if (low > 0)
-        return between(ends[low - 1], ends[low], offset);
-    if (seen->start_ts == UNKNOWN || seen->start == UNKNOWN || seen->start > offset ||
-        seen->start_ts > ends[0].time)
-        return UNKNOWN;
-    return between((struct sample){seen->start_ts, seen->start}, ends[0], offset);
+    return between((struct sample){seen->start_ts, seen->start}, memory->ends[0], offset);
 }

@@ -109,6 +109,19 @@ bool position_unread(const struct position_memory *memory, const struct history 
     return !memory->rests_before_end;
 }
 
+/* When the first unread message was written. A source that looks times up has the right one soon: only of
+ * others the long way from the log's start is taken for an answer. */
+static int64_t when_written(const struct surroundings *around, const struct snap_position *position,
+                            int64_t next)
+{
+    if (is_dated(position))
+        return position->next_ts;
+    int64_t written = partition_written(around->partition, next);
+    return written != UNKNOWN || around->history->tells_no_record
+               ? written
+               : partition_written_before(around->partition, around->seen, next);
+}
+
 static int64_t time_lag(const struct position_memory *memory, const struct surroundings *around,
                         const struct snap_position *position)
 {
@@ -120,8 +133,7 @@ static int64_t time_lag(const struct position_memory *memory, const struct surro
     if (!position_unread(memory, around->history, around->seen, position))
         return around->history->tells_no_record ? UNKNOWN : 0; /* it was not looked up yet */
     int64_t start = around->seen->start, next = position->committed > start ? position->committed : start;
-    int64_t written =
-        is_dated(position) ? position->next_ts : partition_written(around->partition, around->seen, next);
+    int64_t written = when_written(around, position, next);
     if (written == UNKNOWN)
         return UNKNOWN;
     /* A producer's clock may be ahead; but what is there was written before it was seen. */

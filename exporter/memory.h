@@ -194,10 +194,14 @@ void partition_observe(struct partition_memory *memory, const struct snap_partit
 /* When the partition's end was first known to be beyond the offset; UNKNOWN when it never was. */
 int64_t partition_seen(const struct partition_memory *memory, int64_t offset);
 
-/* When the message at `offset` was written, bracketed between known pairs of offset and time; UNKNOWN when
- * the history doesn't reach back so far. */
-int64_t partition_written(const struct partition_memory *memory, const struct snap_partition *seen,
-                          int64_t offset);
+/* When the message at `offset` was written, bracketed between the two polls between which it came; UNKNOWN
+ * when the history doesn't reach back so far. */
+int64_t partition_written(const struct partition_memory *memory, int64_t offset);
+
+/* The same of a message that was there at the first poll, bracketed between the log's start, if its time is
+ * known, and that poll; UNKNOWN otherwise. */
+int64_t partition_written_before(const struct partition_memory *memory, const struct snap_partition *seen,
+                                 int64_t offset);
 
 /* Forgets the offsets: they belong to a partition that is no more. */
 void partition_begin_again(struct partition_memory *memory);

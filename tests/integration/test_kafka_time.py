@@ -179,7 +179,7 @@ def test_settings_that_decide_about_loss_are_the_topics_own(kafka, tmp_path):
         of_partition = ("leader", "replicas", "in_sync_replica", "leader_is_preferred", "under_replicated_partition")
         shown = {what: page.get_int(f"kafka_topic_partition_{what}", **where, partition="0") for what in of_partition}
         assert shown == {"leader": 1, "replicas": 1, "in_sync_replica": 1, "leader_is_preferred": 1, "under_replicated_partition": 0}
-    observed = json.loads(record.read_text().splitlines()[-1])
+    observed = json.loads(record.read_bytes().rstrip(b"\n").split(b"\n")[-1])
     assert next(topic["config"] for topic in observed["topics"] if topic["topic"] == "decided").items() >= settings.items()
     assert observed["offsets_retention_minutes"] == 7 * 24 * 60
 

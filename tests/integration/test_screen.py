@@ -263,7 +263,7 @@ def test_a_thousand_groups(tmp_path, browser):
     assert run("log", "create", store, "orders")[0] == 0
     names = "".join(f"group-{number}\n" for number in range(1000))
     script = f'while read -r name; do "{PROGRAM}" log commit "{store}" "$name" orders 0 0 --fsync never || exit 1; done'
-    done = subprocess.run(["bash", "-c", script], input=names.encode(), stdout=subprocess.DEVNULL, timeout=120)
+    done = subprocess.run(["bash", "-c", script], input=names.encode(), stdout=subprocess.DEVNULL, timeout=400)
     assert done.returncode == 0
     with Daemon("--logstore", store, poll_interval="1s") as daemon:
         daemon.page_when(lambda page: len(page.family("kafka_consumergroup_members")) == 1000)

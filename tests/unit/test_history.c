@@ -211,11 +211,44 @@ static void test_nonsense(void **state)
     error_clear(&error);
 }
 
+/* The time lag of a group that stands in the midst of what a log of an hour ago had before the first poll. */
+static int64_t lag_in_the_midst(bool looks_up)
+{
+    struct history *history = history_new();
+    struct snapshot *s = snapshot_new();
+    struct rules rules = rules_default();
+    uint32_t topic = (uint32_t)snapshot_add_topic(s, STR_LITERAL("orders"), 1);
+    uint32_t group = (uint32_t)snapshot_add_group(s, STR_LITERAL("billing"));
+    s->tells_no_record = looks_up;
+    s->partitions[0].start = 0;
+    s->partitions[0].end = 1000;
+    s->partitions[0].start_ts = INT64_C(1764000000000) - 3600000;
+    assert_non_null(snapshot_add_position(s, group, topic, 0, 500));
+    snapshot_seal(s, INT64_C(1764000000000));
+    history_observe(history, s);
+    struct findings *findings = evaluate(history, s, s->time, &rules);
+    int64_t lag = findings->positions[0].lag_ms;
+    findings_free(&findings);
+    snapshot_free(&s);
+    history_free(&history);
+    return lag;
+}
+
+/* It lies somewhere in that hour. A source that looks times up, and hasn't come to it, will tell: nothing is
+ * guessed. Of another the middle is the best there is. */
+static void test_a_time_that_is_not_looked_up_yet(void **state)
+{
+    (void)state;
+    assert_int_equal(lag_in_the_midst(true), UNKNOWN);
+    assert_int_equal(lag_in_the_midst(false), 1800000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_restart),
         cmocka_unit_test(test_no_file),
+        cmocka_unit_test(test_a_time_that_is_not_looked_up_yet),
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_nonsense),
     };
