@@ -34,13 +34,27 @@ static bool rebalancing(enum group_state state)
 static int64_t new_rebalances(const struct group_memory *memory, const struct snap_group *seen)
 {
     if (seen->generation != UNKNOWN && memory->generation != UNKNOWN)
-        return seen->generation > memory->generation ? seen->generation - memory->generation : 0;
+        return seen->generation > memory->generation
+                   ? seen->generation - memory->generation - memory->counted_ahead
+                   : 0;
     if (seen->generation != UNKNOWN || memory->generation != UNKNOWN)
         return 0;
     if (rebalancing(seen->state))
         return !memory->rebalancing;
     return !memory->rebalancing && seen->members != UNKNOWN && memory->members != UNKNOWN &&
            seen->members != memory->members;
+}
+
+/* Whether the rebalance under way was counted by its state, until now that the generation is known: it ends
+ * with the next one, which is not to be counted again. An epoch of KIP-848 rises before the group is seen to
+ * follow. */
+static bool counted_ahead(const struct group_memory *memory, const struct snap_group *seen)
+{
+    bool classic =
+        seen->state == GROUP_STATE_PREPARING_REBALANCE || seen->state == GROUP_STATE_COMPLETING_REBALANCE;
+    if (memory->generation != UNKNOWN)
+        return memory->counted_ahead && seen->generation <= memory->generation;
+    return classic && (seen->generation == UNKNOWN || memory->counted_ahead);
 }
 
 static void add_event(struct group_memory *memory, enum event_kind kind, int64_t now, int64_t from,
@@ -92,6 +106,7 @@ void group_observe(struct group_memory *memory, const struct snap_group *seen, c
         memory->rebalancing_ms += history->time - history->before;
     if (seen->state != GROUP_STATE_UNKNOWN)
         memory->rebalancing = rebalancing(seen->state);
+    memory->counted_ahead = counted_ahead(memory, seen);
     if (seen->generation != UNKNOWN)
         memory->generation = seen->generation;
     observe_members(memory, seen, history->time);

@@ -142,7 +142,8 @@ static bool group_sound(const struct group_memory *group)
                  is_generation(group->generation) && is_count(group->members) &&
                  is_total(group->rebalances_total) && group->rebalance_count <= REBALANCES &&
                  group->conditions < 1u << CONDITIONS && is_flag(&group->rebalancing) &&
-                 is_flag(&group->had_members) && is_flag(&group->works_empty);
+                 is_flag(&group->counted_ahead) && is_flag(&group->had_members) &&
+                 is_flag(&group->works_empty);
     for (uint32_t i = 0; sound && i < group->rebalance_count; i++)
         sound = is_moment(group->rebalances[i].time) && is_total(group->rebalances[i].count);
     for (uint32_t i = 0; sound && i < group->events.count; i++)

@@ -129,6 +129,8 @@ struct group_memory {
     int64_t generation;                              /* as last known */
     int64_t members;                                 /* as last known */
     bool rebalancing;                                /* as last seen */
+    bool
+        counted_ahead; /* the rebalance under way was counted by its state: its generation is still to come */
     int64_t empty_since; /* since when no member was seen; UNKNOWN: some are there, or not known */
     int64_t alive_since; /* since when members were seen, or nothing is known of them */
     bool had_members;    /* some were seen, so that offsets come from a reader that joins */

@@ -17,6 +17,7 @@ struct world {
     int64_t now;
     int64_t start[PARTITIONS], end[PARTITIONS], committed[PARTITIONS];
     int64_t next_ts[PARTITIONS]; /* UNKNOWN: not told */
+    enum group_state state;      /* 0: not told */
     int64_t members, generation, retention_ms, compaction_lag_ms;
     enum cleanup_policy cleanup_policy;
     bool made_again, ends_unknown, commits_unknown, orphan;
@@ -61,6 +62,7 @@ static void poll(struct world *w)
     uint32_t group = (uint32_t)snapshot_add_group(s, STR_LITERAL("billing"));
     s->groups[group].members = w->members;
     s->groups[group].generation = w->generation;
+    s->groups[group].state = w->state;
     for (int p = 0; p < PARTITIONS; p++) {
         s->partitions[p].start = w->start[p];
         s->partitions[p].end = w->ends_unknown ? UNKNOWN : w->end[p];
@@ -698,9 +700,44 @@ static void test_rules(void **state)
     error_clear(&error);
 }
 
+/* How many rebalances are counted after a poll that tells this of the group. */
+static int64_t rebalances_after(struct world *w, enum group_state state, int64_t generation)
+{
+    w->state = state;
+    w->generation = generation;
+    w->now += 1000;
+    poll(w);
+    return w->findings->groups[0].rebalances_total;
+}
+
+/* A rebalance that was counted by its state is not counted again by the generation that it ends with. */
+static void test_generations_that_become_known_in_a_rebalance(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(rebalances_after(w, GROUP_STATE_STABLE, UNKNOWN), 0);
+    assert_int_equal(rebalances_after(w, GROUP_STATE_PREPARING_REBALANCE, UNKNOWN), 1);
+    assert_int_equal(rebalances_after(w, GROUP_STATE_COMPLETING_REBALANCE, 1), 1);
+    assert_int_equal(rebalances_after(w, GROUP_STATE_COMPLETING_REBALANCE, UNKNOWN), 1);
+    assert_int_equal(rebalances_after(w, GROUP_STATE_STABLE, 2), 1);
+    assert_int_equal(rebalances_after(w, GROUP_STATE_PREPARING_REBALANCE, 2), 1);
+    assert_int_equal(rebalances_after(w, GROUP_STATE_STABLE, 4), 3);
+}
+
+/* One that was over when the generation became known is in that generation. */
+static void test_generations_that_become_known_after_a_rebalance(void **state)
+{
+    struct world *w = *state;
+    assert_int_equal(rebalances_after(w, GROUP_STATE_PREPARING_REBALANCE, UNKNOWN), 1);
+    assert_int_equal(rebalances_after(w, GROUP_STATE_STABLE, 2), 1);
+    assert_int_equal(rebalances_after(w, GROUP_STATE_STABLE, 3), 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_generations_that_become_known_in_a_rebalance, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_generations_that_become_known_after_a_rebalance, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_healthy, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_idle, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_cycle_that_was_seen_in_part, set_up, tear_down),
