@@ -4,6 +4,7 @@ stands in that topic."""
 import itertools
 import json
 import struct
+import urllib.error
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -150,8 +151,12 @@ def test_time_outs_and_members_are_as_the_members_declared_them(kafka, name):
 
 
 def listed(daemon, group):
-    """[(client id, host)] of the group's members, and how many there are."""
-    answer = json.loads(daemon.get(f"/api/v1/groups/{group}?cluster=default"))
+    """[(client id, host)] of the group's members, and how many there are; neither before the group was seen."""
+    try:
+        answer = json.loads(daemon.get(f"/api/v1/groups/{group}?cluster=default"))
+    except urllib.error.HTTPError as unknown:
+        assert unknown.code == 404
+        return [], None
     return sorted((member["client_id"], member["host"]) for member in answer.get("member_list", [])), answer.get("members")
 
 
