@@ -23,10 +23,14 @@ static void add_rebalances(struct group_memory *memory, int64_t count, int64_t n
     memory->rebalances[memory->rebalance_count++] = (struct burst){now, count};
 }
 
+static bool rebalancing_classic(enum group_state state)
+{
+    return state == GROUP_STATE_PREPARING_REBALANCE || state == GROUP_STATE_COMPLETING_REBALANCE;
+}
+
 static bool rebalancing(enum group_state state)
 {
-    return state == GROUP_STATE_PREPARING_REBALANCE || state == GROUP_STATE_COMPLETING_REBALANCE ||
-           state == GROUP_STATE_ASSIGNING || state == GROUP_STATE_RECONCILING;
+    return rebalancing_classic(state) || state == GROUP_STATE_ASSIGNING || state == GROUP_STATE_RECONCILING;
 }
 
 /* How many rebalances there were since the last poll: exact by the generation, at least one where the group
@@ -50,11 +54,9 @@ static int64_t new_rebalances(const struct group_memory *memory, const struct sn
  * follow. */
 static bool counted_ahead(const struct group_memory *memory, const struct snap_group *seen)
 {
-    bool classic =
-        seen->state == GROUP_STATE_PREPARING_REBALANCE || seen->state == GROUP_STATE_COMPLETING_REBALANCE;
     if (memory->generation != UNKNOWN)
         return memory->counted_ahead && seen->generation <= memory->generation;
-    return classic && (seen->generation == UNKNOWN || memory->counted_ahead);
+    return rebalancing_classic(seen->state) && (seen->generation == UNKNOWN || memory->counted_ahead);
 }
 
 static void add_event(struct group_memory *memory, enum event_kind kind, int64_t now, int64_t from,

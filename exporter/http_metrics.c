@@ -75,6 +75,15 @@ void metrics_note_dropped(struct http *http, int64_t dropped)
 
 /* --- which page ---------------------------------------------------------------------------------------- */
 
+struct page *metrics_page(const struct http *http, enum page_format format, const struct page_filter *filter,
+                          uint64_t *number)
+{
+    struct page_facts facts = page_facts_now(http->config.program);
+    struct view *view = publish_view(http->publish);
+    *number = view->number;
+    return page_new(view, &facts, format, filter);
+}
+
 bool metrics_add_headers(const struct http *http, struct MHD_Response *response, enum page_format format,
                          bool compressed)
 {

@@ -54,10 +54,7 @@ static bool compress_page(struct page *page, struct buf *out)
 /* The page of what is published now, and the number of the view. NULL: none could be made. */
 static struct MHD_Response *make_response(struct packed *packed, enum page_format format, uint64_t *number)
 {
-    struct page_facts facts = page_facts_now(packed->http->config.program);
-    struct view *view = publish_view(packed->http->publish);
-    *number = view->number;
-    struct page *page = page_new(view, &facts, format, NULL);
+    struct page *page = metrics_page(packed->http, format, NULL, number);
     metrics_note_dropped(packed->http, page_dropped(page));
     struct buf bytes = buf_make(PACKED_LIMIT);
     struct MHD_Response *response = NULL;

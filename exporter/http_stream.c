@@ -136,10 +136,8 @@ void stream_prepare(struct http *http)
     for (int format = 0; format < PAGE_FORMATS; format++) {
         if (!exchange_asked(http, (enum page_format)format, false))
             continue;
-        struct page_facts facts = page_facts_now(http->config.program);
-        struct view *view = publish_view(http->publish);
-        uint64_t number = view->number;
-        struct page *page = page_new(view, &facts, (enum page_format)format, NULL);
+        uint64_t number;
+        struct page *page = metrics_page(http, (enum page_format)format, NULL, &number);
         (void)find_length(http, page, (enum page_format)format, number); /* to be known, not used */
         page_free(&page);
     }
@@ -186,10 +184,8 @@ enum MHD_Result stream_answer(const struct request *request, enum page_format fo
 {
     struct http *http = request->http;
     struct gzip *gzip = compressed ? gzip_new() : NULL;
-    struct page_facts facts = page_facts_now(http->config.program);
-    struct view *view = publish_view(http->publish);
-    uint64_t number = view->number;
-    struct page *page = page_new(view, &facts, format, filter);
+    uint64_t number;
+    struct page *page = metrics_page(http, format, filter, &number);
     size_t length = 0;
     if (filter == NULL) {
         metrics_note_dropped(http, page_dropped(page));

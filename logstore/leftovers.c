@@ -54,19 +54,21 @@ static bool sweep(struct listed *listed, struct error *error)
     return listed->failure.code == ERROR_NONE;
 }
 
+/* Room for the numbers of what is listed, to be added. */
+static bool make_room(struct listed *listed, uint32_t count, struct error *error)
+{
+    listed->numbers = calloc(count + (size_t)1, sizeof *listed->numbers);
+    if (listed->numbers == NULL)
+        error_set(error, ERROR_MEMORY, "no memory for the numbers of %ss", listed->above);
+    return listed->numbers != NULL;
+}
+
 static bool sweep_topics(const struct logstore *store, const struct catalog *catalog, struct error *error)
 {
     struct listed listed = {
-        .directory = store->directory,
-        .above = "topic",
-        .levels = 2,
-        .numbers = calloc(catalog->count + (size_t)1, sizeof *listed.numbers),
-        .next_number = catalog->next_number,
-    };
-    if (listed.numbers == NULL) {
-        error_set(error, ERROR_MEMORY, "no memory for the numbers of topics");
+        .directory = store->directory, .above = "topic", .levels = 2, .next_number = catalog->next_number};
+    if (!make_room(&listed, catalog->count, error))
         return false;
-    }
     for (; listed.count < catalog->count; listed.count++)
         listed.numbers[listed.count] = catalog->topics[listed.count].number;
     return sweep(&listed, error);
@@ -75,16 +77,9 @@ static bool sweep_topics(const struct logstore *store, const struct catalog *cat
 static bool sweep_groups(const struct logstore *store, const struct group_list *list, struct error *error)
 {
     struct listed listed = {
-        .directory = store->directory,
-        .above = "group",
-        .levels = 1,
-        .numbers = calloc(list->count + (size_t)1, sizeof *listed.numbers),
-        .next_number = list->next_number,
-    };
-    if (listed.numbers == NULL) {
-        error_set(error, ERROR_MEMORY, "no memory for the numbers of groups");
+        .directory = store->directory, .above = "group", .levels = 1, .next_number = list->next_number};
+    if (!make_room(&listed, list->count, error))
         return false;
-    }
     for (; listed.count < list->count; listed.count++)
         listed.numbers[listed.count] = list->groups[listed.count].number;
     return sweep(&listed, error);

@@ -81,10 +81,9 @@ static void same(const struct findings *a, const struct findings *b)
         assert_int_equal(a->wheres[i].since, b->wheres[i].since);
 }
 
-/* The monitor is restarted in the middle of an incident: it goes on as if it had not been. */
-static void test_restart(void **state)
+/* What is known after 45 minutes, as it is in the file, too. */
+static struct history *save_history(void)
 {
-    (void)state;
     struct error error = {0};
     struct history *history = history_new();
     for (int minute = 0; minute < 45; minute++) {
@@ -92,6 +91,15 @@ static void test_restart(void **state)
         findings_free(&findings);
     }
     assert_true(history_save(history, path, &error));
+    return history;
+}
+
+/* The monitor is restarted in the middle of an incident: it goes on as if it had not been. */
+static void test_restart(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct history *history = save_history();
     struct history *loaded = history_load(path, &error);
     assert_non_null(loaded);
     struct findings *a = poll(history, 45), *b = poll(loaded, 45);
@@ -178,12 +186,7 @@ static void test_nonsense(void **state)
     static const int64_t nonsense[] = {INT64_MIN + 1, -2,        INT64_MAX,       INT64_MAX - 1,
                                        1 << 30,       INT64_MIN, INT64_C(1) << 60};
     struct error error = {0};
-    struct history *history = history_new();
-    for (int minute = 0; minute < 45; minute++) {
-        struct findings *findings = poll(history, minute);
-        findings_free(&findings);
-    }
-    assert_true(history_save(history, path, &error));
+    struct history *history = save_history();
     history_free(&history);
     static char bytes[1 << 16];
     size_t length = read_file(bytes, sizeof bytes);

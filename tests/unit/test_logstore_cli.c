@@ -132,13 +132,22 @@ static void test_wrong_words_end_with_2_and_missing_things_with_1(void **state)
     assert_non_null(strstr(output, "Example:"));
 }
 
+enum { LINES_SIZE = 4096 };
+
+/* Forty lines, and one that has no end. */
+static void forty_lines(char lines[LINES_SIZE])
+{
+    for (size_t i = 0; i + 1 < LINES_SIZE; i++)
+        lines[i] = i % 100 == 99 ? '\n' : 'x';
+    lines[LINES_SIZE - 1] = '\0';
+}
+
 /* A topic's life: settings and partitions change, what is superfluous goes, and in the end all of it. */
 static void test_topics_are_altered_cleaned_and_deleted(void **state)
 {
     (void)state;
-    char lines[4096] = {0};
-    for (size_t i = 0; i + 1 < sizeof lines; i++)
-        lines[i] = i % 100 == 99 ? '\n' : 'x';
+    char lines[LINES_SIZE];
+    forty_lines(lines);
     assert_int_equal(
         RUN("", "create", "DIR", "t", "--config=segment.bytes=1024", "--config=max.message.bytes=1024"), 0);
     assert_int_equal(RUN(lines, "append", "DIR", "t", "--key", "k"), 0);
@@ -199,9 +208,8 @@ static void test_what_goes_while_it_is_verified_is_no_damage(void **state)
 {
     (void)state;
     static const struct fsio_fault seam = {at_second_segment, NULL, 0};
-    char lines[4096] = {0};
-    for (size_t i = 0; i + 1 < sizeof lines; i++)
-        lines[i] = i % 100 == 99 ? '\n' : 'x';
+    char lines[LINES_SIZE];
+    forty_lines(lines);
     RUN("", "create", "DIR", "t", "--config", "segment.bytes=1024", "--config", "max.message.bytes=1024");
     assert_int_equal(RUN(lines, "append", "DIR", "t"), 0);
     assert_int_equal(RUN("", "append", "DIR", "t"), 0);
@@ -226,9 +234,8 @@ static void test_reading_goes_on_after_what_retention_takes(void **state)
 {
     (void)state;
     static const struct fsio_fault seam = {at_second_segment, NULL, 0};
-    char lines[4096] = {0};
-    for (size_t i = 0; i + 1 < sizeof lines; i++)
-        lines[i] = i % 100 == 99 ? '\n' : 'x';
+    char lines[LINES_SIZE];
+    forty_lines(lines);
     RUN("", "create", "DIR", "t", "--config", "segment.bytes=1024", "--config", "max.message.bytes=1024");
     assert_int_equal(RUN(lines, "append", "DIR", "t"), 0);
     assert_int_equal(RUN("last\n", "append", "DIR", "t"), 0);

@@ -376,18 +376,24 @@ static void test_damage_is_reported_with_file_and_position(void **state)
     logstore_close(&store);
 }
 
+/* A topic whose records, as many as that, are in segments of a kilobyte, each in a batch of its own. */
+static struct logstore *store_with_segments(int records)
+{
+    struct error error = {0};
+    struct logstore *store = store_with_topic(1, 1024);
+    struct logstore_record record = fixture_record("k", "v");
+    for (int i = 0; i < records; i++)
+        MUST(logstore_append(store, TOPIC, 0, &record, 1, NULL, &error));
+    return store;
+}
+
 /* There is none before it whose end would tell that it is missing. */
 static void test_a_first_segment_that_is_missing_is_damage(void **state)
 {
     (void)state;
     struct error error = {0};
-    struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
-    struct logstore_config config = logstore_config_default();
-    config.segment_bytes = 1024;
-    MUST(logstore_topic_create(store, TOPIC, 1, &config, &error));
-    struct logstore_record record = fixture_record("k", "v");
-    for (int i = 0; i < 60; i++)
-        MUST(logstore_append(store, TOPIC, 0, &record, 1, NULL, &error));
+    struct logstore_record record;
+    struct logstore *store = store_with_segments(60);
     char path[128];
     snprintf(path, sizeof path, "%s/topic/00000001/0/%020d.log", fixture_folder, 0);
     assert_int_equal(unlink(path), 0);
@@ -410,13 +416,8 @@ static void test_an_end_that_leads_back_is_damage(void **state)
 {
     (void)state;
     struct error error = {0};
-    struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
-    struct logstore_config config = logstore_config_default();
-    config.segment_bytes = 1024;
-    MUST(logstore_topic_create(store, TOPIC, 1, &config, &error));
-    struct logstore_record record = fixture_record("k", "v");
-    for (int i = 0; i < 40; i++)
-        MUST(logstore_append(store, TOPIC, 0, &record, 1, NULL, &error));
+    struct logstore_record record;
+    struct logstore *store = store_with_segments(40);
     char path[128];
     uint8_t end[BATCH_HEADER_SIZE];
     snprintf(path, sizeof path, "%s/topic/00000001/0/%020d.log", fixture_folder, 0);
