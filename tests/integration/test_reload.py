@@ -80,6 +80,11 @@ class Scraper:
                 self.failures.append(error)
             self.ended.wait(0.005)
 
+    def wait(self):
+        """Until one more scrape is over."""
+        before = len(self.pages) + len(self.failures)
+        processes.wait_until(lambda: len(self.pages) + len(self.failures) > before, what="another scrape", pause=0.001)
+
     def __enter__(self):
         self.thread.start()
         return self
@@ -111,8 +116,9 @@ def test_sources_come_go_and_change_without_losing_history_or_a_scrape(stores, w
                 assert stopped_since(page) == first
                 write({"sources": [kept], "rules": rules})
                 daemon.process.send_signal(signal.SIGHUP)
+                scraper.wait()
                 daemon.page_when(lambda page: topics(page) == {("kept", "orders"), ("kept", "clicks")})
-        assert not scraper.failures and len(scraper.pages) > 3
+        assert not scraper.failures and len(scraper.pages) >= 5
         for page in scraper.pages:
             assert lag(page, "kept") == 7
             assert page.get_int("tidemark_source_up", cluster="kept") == 1

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 import processes
 
@@ -225,6 +225,13 @@ class Running:
                 return False
             raise
         return True
+
+    def alter_topic(self, name, **config):
+        """These are all the settings that the topic has from then on; given as to create_topic()."""
+        admin = self.admin()
+        config = {key.replace("_", "."): str(value) for key, value in config.items()}
+        [altered] = admin.alter_configs([ConfigResource("topic", name, set_config=config)]).values()
+        altered.result(timeout=30)
 
     def delete_topic(self, name):
         admin = self.admin()

@@ -73,7 +73,7 @@ class Source:
     def topic(self, partitions=1, **config):
         """Makes the story's topic."""
         self.written[self.name] = {partition: [] for partition in range(partitions)}
-        self._create(partitions, {key.replace("_", "."): str(value) for key, value in config.items()})
+        self._create(partitions, config)
 
     def produce(self, counts, age_s=0, key=None):
         """Writes counts[partition] messages to each partition (a dict), as if that had been age_s ago."""
@@ -138,10 +138,15 @@ class LogStore(Source):
             self.appender.stdin.close()
             self.appender.wait(30)
 
-    def _create(self, partitions, config):
-        settings = [part for key, value in config.items() for part in ("--config", f"{key}={value}")]
-        code, _, errors = daemon.run("log", "create", self.address, self.name, "--partitions", partitions, *settings)
+    def _log(self, verb, *arguments, **config):
+        """What `tidemark log` prints."""
+        settings = [part for key, value in config.items() for part in ("--config", f"{key.replace('_', '.')}={value}")]
+        code, output, errors = daemon.run("log", verb, self.address, self.name, *arguments, *settings)
         assert code == 0, errors
+        return output
+
+    def _create(self, partitions, config):
+        self._log("create", "--partitions", partitions, **config)
         self.appender = processes.start(
             [daemon.PROGRAM, "log", "append", self.address, self.name, "--json", "--fsync", "never"], stdin=subprocess.PIPE
         )
@@ -158,23 +163,23 @@ class LogStore(Source):
     def _reader_command(self):
         return [Path(daemon.PROGRAM).parent / "tests/scenarios/logstore_reader", self.address, self.name, self.name]
 
+    def alter(self, **config):
+        """These are the topic's settings from now on; an underscore stands for a dot."""
+        self._log("alter", **config)
+
     def set_offsets(self, offsets):
         """Sets the committed offsets of the story's group, {partition: offset}, while it has no members."""
         for partition, offset in offsets.items():
-            code, _, errors = daemon.run("log", "commit", self.address, self.name, self.name, partition, offset)
-            assert code == 0, errors
+            self._log("commit", self.name, partition, offset)
 
     def clean(self):
         """Has the log looked after, which a broker does by itself."""
         for verb in ("retain", "compact"):
-            code, _, errors = daemon.run("log", verb, self.address, self.name)
-            assert code == 0, errors
+            self._log(verb)
 
     def count(self):
         """How many messages are still there."""
-        code, output, errors = daemon.run("log", "read", self.address, self.name)
-        assert code == 0, errors
-        return output.count(b"\n")
+        return self._log("read").count(b"\n")
 
     def generation(self):
         """How often the group has begun anew."""
@@ -206,6 +211,9 @@ class Kafka(Source):
 
     def _reader_command(self):
         return [sys.executable, HERE / "kafka_reader.py", self.cluster.bootstrap, self.name, self.name]
+
+    def alter(self, **config):
+        self.cluster.alter_topic(self.name, **config)
 
     def set_offsets(self, offsets):
         kafka_traffic.commit(self.cluster, self.name, self.name, offsets)
