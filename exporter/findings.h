@@ -80,7 +80,7 @@ struct subscription_findings {
     int64_t stable_lag;  /* to the last stable offset */
     int64_t headroom_ms; /* least time until an unread message may be deleted, >= 0 */
     int64_t overtake_ms; /* forecast: until retention catches up with the reader; UNKNOWN: not converging */
-    int64_t catchup_ms;  /* forecast: until nothing is unread; UNKNOWN: never, or not known */
+    int64_t catchup_ms;  /* forecast: until its backlog is gone; UNKNOWN: never, or not known */
     int64_t compaction_exposed; /* unread messages that the cleaner may take */
     int64_t uncommitted;        /* partitions of the topic without a committed offset */
     int64_t last_progress;      /* when a commit last moved forward; UNKNOWN: not seen yet */

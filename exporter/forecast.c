@@ -8,7 +8,7 @@ struct overtaking {
 };
 
 /* Shorter looks back than this say nothing about speed. */
-static const int64_t look_back_ms = 4 * 60 * 1000;
+static const int64_t look_back_ms = 3 * 60 * 1000;
 /* The far end of forecasts: beyond it "never" is as good an answer. */
 static const double far_ms = 10.0 * 365 * 86400 * 1000;
 static const double standing_still = 0.02;
@@ -61,7 +61,7 @@ static struct overtaking overtaking_by_start(const struct scene *scene, const st
     double distance = memory->committed > seen->start ? (double)(memory->committed - seen->start) : 0;
     double held =
         retention_ms != UNKNOWN ? (double)retention_ms : (double)(seen->end - seen->start) / written;
-    double read = (double)(memory->committed - memory->marks[0].committed) / (double)elapsed;
+    double read = position_speed(memory, scene->history);
     found.headroom_ms = forecast(distance / written);
     found.horizon_ms = smaller(rules->horizon_ms, (int64_t)(rules->horizon_share * held));
     bool behind = memory->steady_ms > 0 || memory->lag_ms == UNKNOWN;
@@ -72,19 +72,19 @@ static struct overtaking overtaking_by_start(const struct scene *scene, const st
 
 /* Where the time lag isn't known, retention by time is seen by the start offset, too. */
 static struct overtaking overtaking(const struct scene *scene, const struct rules *rules,
-                                    const struct snap_topic *topic, const struct position_memory *memory,
+                                    const struct topic_config *config, const struct position_memory *memory,
                                     const struct partition_memory *partition,
                                     const struct snap_partition *seen)
 {
     struct overtaking by_time = {UNKNOWN, UNKNOWN, UNKNOWN}, by_size = by_time;
-    int64_t retention_ms = topic->config.retention_ms;
-    if (topic->config.cleanup_policy == CLEANUP_COMPACT || memory->lag_ms == 0)
+    int64_t retention_ms = config->retention_ms;
+    if (config->cleanup_policy == CLEANUP_COMPACT || memory->lag_ms == 0)
         return by_time;
     if (retention_ms > 0 && memory->lag_ms == UNKNOWN)
         by_time = overtaking_by_start(scene, rules, retention_ms, memory, partition, seen);
     else if (retention_ms > 0)
         by_time = overtaking_by_time(scene, rules, retention_ms, memory);
-    if (topic->config.retention_bytes > 0 && memory->lag_ms != UNKNOWN)
+    if (config->retention_bytes > 0 && memory->lag_ms != UNKNOWN)
         by_size = overtaking_by_start(scene, rules, UNKNOWN, memory, partition, seen);
     if (by_time.headroom_ms == UNKNOWN)
         return by_size;
@@ -93,28 +93,31 @@ static struct overtaking overtaking(const struct scene *scene, const struct rule
     return by_size.headroom_ms < by_time.headroom_ms ? by_size : by_time;
 }
 
-/* By the speed of reading and writing since the mark. */
+/* By how much faster it reads than is written since the mark. */
 static int64_t catchup(const struct scene *scene, const struct rules *rules,
                        const struct position_memory *memory, const struct partition_memory *partition,
                        int64_t lag)
 {
-    const struct mark *mark = &memory->marks[0];
-    int64_t elapsed = scene->now - mark->time;
+    int64_t since = memory->marks[0].time, elapsed = scene->now - since;
     if (lag == 0)
         return 0;
     if (elapsed < rules_pace(rules, look_back_ms))
         return UNKNOWN;
-    double read = (double)(memory->committed - mark->committed) / (double)elapsed;
-    double closing = read - partition->rate / 1000;
+    double written = ((double)partition->end - partition_end_at(partition, since)) / (double)elapsed;
+    double closing = position_speed(memory, scene->history) - written;
     return closing > 0 ? forecast((double)lag / closing) : UNKNOWN;
 }
 
-/* Unread messages that are old enough for the log cleaner; UNKNOWN where it isn't known how old they are. */
-static int64_t exposed(const struct snap_topic *topic, int64_t lag, int64_t lag_ms)
+static bool is_compacted(const struct topic_config *config)
 {
-    int64_t safe = topic->config.min_compaction_lag_ms;
-    if (topic->config.cleanup_policy != CLEANUP_COMPACT &&
-        topic->config.cleanup_policy != CLEANUP_COMPACT_DELETE)
+    return config->cleanup_policy == CLEANUP_COMPACT || config->cleanup_policy == CLEANUP_COMPACT_DELETE;
+}
+
+/* Unread messages that are old enough for the log cleaner; UNKNOWN where it isn't known how old they are. */
+static int64_t exposed(const struct topic_config *config, int64_t lag, int64_t lag_ms)
+{
+    int64_t safe = config->min_compaction_lag_ms;
+    if (!is_compacted(config))
         return UNKNOWN;
     if (lag == 0 || safe <= 0)
         return lag;
@@ -123,16 +126,14 @@ static int64_t exposed(const struct snap_topic *topic, int64_t lag, int64_t lag_
     return lag_ms < safe ? 0 : lag;
 }
 
-static void note_risks(struct scene *scene, const struct rules *rules, const struct snap_topic *topic,
+static void note_risks(struct scene *scene, const struct rules *rules, const struct topic_config *config,
                        const struct position_memory *memory, const struct overtaking *ahead,
                        struct place place)
 {
     /* A reader that is a moment behind is no news to the cleaner, which works on closed segments. */
     static const int64_t current_ms = 90 * 1000;
     struct gist *gist = &scene->gist;
-    int64_t safe = topic->config.min_compaction_lag_ms, behind = rules_pace(rules, current_ms);
-    bool compacted = topic->config.cleanup_policy == CLEANUP_COMPACT ||
-                     topic->config.cleanup_policy == CLEANUP_COMPACT_DELETE;
+    int64_t safe = config->min_compaction_lag_ms, behind = rules_pace(rules, current_ms);
     if (ahead->overtake_ms != UNKNOWN && ahead->overtake_ms <= ahead->horizon_ms &&
         ahead->overtake_ms < gist->overtake_ms) {
         gist->overtake_ms = ahead->overtake_ms;
@@ -141,40 +142,64 @@ static void note_risks(struct scene *scene, const struct rules *rules, const str
         gist->horizon_ms = ahead->horizon_ms;
     }
     int64_t after = safe > behind ? safe : behind;
-    if (compacted && memory->steady_ms >= after) {
+    if (is_compacted(config) && memory->steady_ms >= after) {
         gist->compacted = place;
         gist->compacted_lag_ms = memory->steady_ms;
         gist->compacted_after_ms = after;
     }
 }
 
+/* What the positions of a subscription have in common. */
+struct outlook {
+    const struct rules *rules;
+    const struct topic_memory *topic;
+    bool converging;        /* none that is behind will stay so for ever */
+    int64_t latest_catchup; /* UNKNOWN: none known */
+};
+
+/* One that is hardly behind may stay so for ever: it doesn't keep the others from catching up. */
+static bool is_behind(const struct rules *rules, const struct position_memory *memory)
+{
+    return memory->lag_ms == UNKNOWN || memory->lag_ms >= rules->objective_ms / 5;
+}
+
+static void forecast_position(struct scene *scene, struct outlook *outlook,
+                              const struct position_memory *memory, struct place place)
+{
+    const struct topic_config *config = &outlook->topic->config;
+    const struct position_findings *position = &scene->findings->positions[place.position];
+    const struct snap_partition *seen =
+        &scene->snapshot->partitions[scene->snapshot->positions[place.position].partition];
+    const struct partition_memory *partition = &outlook->topic->partitions[seen->number];
+    struct subscription_findings *sub = &scene->findings->subscriptions[place.subscription];
+    if (position->lag == UNKNOWN)
+        return;
+    struct overtaking ahead = overtaking(scene, outlook->rules, config, memory, partition, seen);
+    keep_smaller(&sub->headroom_ms, ahead.headroom_ms);
+    keep_smaller(&sub->overtake_ms, ahead.overtake_ms);
+    note_risks(scene, outlook->rules, config, memory, &ahead, place);
+    add_known(&sub->compaction_exposed, exposed(config, position->lag, position->lag_ms));
+    int64_t caught_up = catchup(scene, outlook->rules, memory, partition, position->lag);
+    keep_larger(&outlook->latest_catchup, caught_up);
+    if (caught_up == UNKNOWN && is_behind(outlook->rules, memory))
+        outlook->converging = false;
+}
+
 void forecast_subscription(struct scene *scene, uint32_t s)
 {
     const struct snap_subscription *seen = &scene->snapshot->subscriptions[s];
-    const struct snap_topic *topic = &scene->snapshot->topics[seen->topic];
-    const struct topic_memory *partitions = &scene->history->topics[scene->history->topic_at[seen->topic]];
     const struct subscription_memory *memory = scene_subscription(scene, s);
-    const struct rules *rules = scene_rules(scene, s);
-    struct subscription_findings *sub = &scene->findings->subscriptions[s];
-    bool converging = true;
-    int64_t latest = UNKNOWN, taken = UNKNOWN;
+    struct outlook outlook = {
+        .rules = scene_rules(scene, s),
+        .topic = &scene->history->topics[scene->history->topic_at[seen->topic]],
+        .converging = true,
+        .latest_catchup = UNKNOWN,
+    };
     for (uint32_t i = 0, at = 0; i < seen->positions; i++, at++) {
-        uint32_t p = seen->first_position + i, partition = scene->snapshot->positions[p].partition;
-        const struct partition_memory *ends = &partitions->partitions[partition - topic->first_partition];
-        const struct position_findings *position = &scene->findings->positions[p];
         at = scene_skip_absent(memory, at);
-        if (position->lag == UNKNOWN)
-            continue;
-        struct overtaking ahead = overtaking(scene, rules, topic, &memory->positions[at], ends,
-                                             &scene->snapshot->partitions[partition]);
-        keep_smaller(&sub->headroom_ms, ahead.headroom_ms);
-        keep_smaller(&sub->overtake_ms, ahead.overtake_ms);
-        note_risks(scene, rules, topic, &memory->positions[at], &ahead, (struct place){s, p});
-        int64_t caught_up = catchup(scene, rules, &memory->positions[at], ends, position->lag);
-        converging &= caught_up != UNKNOWN;
-        latest = caught_up > latest ? caught_up : latest;
-        add_known(&taken, exposed(topic, position->lag, position->lag_ms));
+        forecast_position(scene, &outlook, &memory->positions[at],
+                          (struct place){s, seen->first_position + i});
     }
-    sub->catchup_ms = converging ? latest : UNKNOWN;
-    sub->compaction_exposed = taken;
+    if (outlook.converging)
+        scene->findings->subscriptions[s].catchup_ms = outlook.latest_catchup;
 }

@@ -106,6 +106,7 @@ static struct topic_memory *insert_topic(struct history *history, uint32_t at, c
     topic->name = copy_name(seen->name);
     topic->name_length = seen->name.length;
     topic->grown = UNKNOWN;
+    topic->config = seen->config;
     return topic;
 }
 
@@ -129,13 +130,21 @@ static bool other_id(const uint8_t *known, const uint8_t *seen)
     return memcmp(known, none, 16) != 0 && memcmp(seen, none, 16) != 0 && memcmp(known, seen, 16) != 0;
 }
 
+static bool is_told(const struct topic_config *config)
+{
+    return config->retention_ms != UNKNOWN || config->retention_bytes != UNKNOWN ||
+           config->min_compaction_lag_ms != UNKNOWN || config->cleanup_policy != CLEANUP_UNKNOWN;
+}
+
 static void observe_topic(struct history *history, struct topic_memory *topic,
                           const struct snapshot *snapshot, const struct snap_topic *seen)
 {
+    bool made_again = other_id(topic->id, seen->id);
     fit_partitions(topic, seen->partitions);
-    if (other_id(topic->id, seen->id))
-        for (uint32_t i = 0; i < topic->partition_count; i++)
-            partition_begin_again(&topic->partitions[i]);
+    for (uint32_t i = 0; made_again && i < topic->partition_count; i++)
+        partition_begin_again(&topic->partitions[i]);
+    if (made_again || is_told(&seen->config))
+        topic->config = seen->config;
     memcpy(topic->id, seen->id, sizeof topic->id);
     for (uint32_t i = 0; i < seen->partitions; i++) {
         const struct snap_partition *partition = &snapshot->partitions[seen->first_partition + i];

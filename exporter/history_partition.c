@@ -40,9 +40,14 @@ static void add_end(struct partition_memory *memory, int64_t end, int64_t now)
     memory->samples = n + 1;
 }
 
+/* Over the last half hour, or for as long as it took to see a number of messages that says something. */
 static double rate(const struct partition_memory *memory)
 {
-    const struct sample *first = &memory->ends[0], *last = &memory->ends[memory->samples - 1];
+    static const int64_t lately_ms = 30 * 60 * 1000, telling = 20;
+    const struct sample *last = &memory->ends[memory->samples - 1], *first = last;
+    while (first > memory->ends &&
+           (last->time - first->time < lately_ms || last->value - first->value < telling))
+        first--;
     int64_t time = last->time - first->time;
     return time > 0 ? (double)(last->value - first->value) * 1000 / (double)time : 0;
 }
@@ -83,6 +88,17 @@ static uint32_t first_beyond(const struct partition_memory *memory, int64_t offs
             low = middle + 1;
     }
     return low;
+}
+
+double partition_end_at(const struct partition_memory *memory, int64_t time)
+{
+    const struct sample *after = &memory->ends[memory->samples], *ends = memory->ends;
+    while (after > ends && after[-1].time >= time)
+        after--;
+    if (after == ends || after == &ends[memory->samples])
+        return (double)(after == ends ? ends[0].value : after[-1].value);
+    double share = (double)(time - after[-1].time) / (double)(after->time - after[-1].time);
+    return (double)after[-1].value + share * ((double)after->value - (double)after[-1].value);
 }
 
 int64_t partition_seen(const struct partition_memory *memory, int64_t offset)

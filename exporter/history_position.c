@@ -5,7 +5,7 @@
 /* A wait is remembered for an hour, or for eight times as long as it was. */
 enum { WAIT_KEPT_S = 3600, WAIT_KEPT_CYCLES = 8 };
 static const int64_t hour_ms = 3600 * 1000;
-static const int64_t mark_every_ms = 6 * 60 * 1000;
+static const int64_t mark_every_ms = 3 * 60 * 1000;
 static const int64_t saw_ms = 60 * 1000; /* cycles longer than this make a saw of the time lag */
 enum { SKIP_LEAST = 50 };
 static const uint32_t low_unknown = UINT32_MAX;
@@ -84,6 +84,24 @@ int64_t position_cycle(const struct position_memory *memory, const struct histor
 uint32_t position_moves(const struct position_memory *memory)
 {
     return (uint32_t)memory->moves_now + memory->moves_before;
+}
+
+/* Until when one that moves now and then is waited for before it is taken to stand still. */
+static int64_t next_move_due(const struct position_memory *memory, const struct history *history,
+                             int64_t last)
+{
+    return last + position_cycle(memory, history) + saw_ms;
+}
+
+double position_speed(const struct position_memory *memory, const struct history *history)
+{
+    const struct mark *mark = &memory->marks[0];
+    int64_t until = history->time, stands_since = memory->unread_since;
+    if (stands_since > mark->time && until <= next_move_due(memory, history, stands_since))
+        until = stands_since;
+    return until > mark->time
+               ? ((double)memory->committed - (double)mark->committed) / (double)(until - mark->time)
+               : 0;
 }
 
 bool position_seen_moving(const struct position_memory *memory)
@@ -176,8 +194,7 @@ static int64_t least_of(int64_t lag_ms, uint32_t low_s)
     return low_s != low_unknown && (int64_t)low_s * 1000 < lag_ms ? (int64_t)low_s * 1000 : lag_ms;
 }
 
-/* Where the saw had its teeth's lowest points. */
-static int64_t lowest_lag(const struct position_memory *memory)
+int64_t position_lowest_lag(const struct position_memory *memory)
 {
     uint32_t low = memory->low_now_s < memory->low_before_s ? memory->low_now_s : memory->low_before_s;
     return least_of(memory->lag_ms, low);
@@ -190,12 +207,12 @@ static int64_t steady_lag(const struct position_memory *memory, const struct his
         return memory->lag_ms;
     struct longest waits = longest_waits(memory, history);
     if (familiar(memory, &waits))
-        return cycle_of(memory, &waits) < saw_ms ? memory->lag_ms : lowest_lag(memory);
+        return cycle_of(memory, &waits) < saw_ms ? memory->lag_ms : position_lowest_lag(memory);
     int64_t granted = patience(memory, &waits);
     if (memory->unread_since == UNKNOWN || now - memory->unread_since >= granted)
         return memory->lag_ms;
     if (position_seen_moving(memory))
-        return least_of(lowest_lag(memory), memory->rest_s);
+        return least_of(position_lowest_lag(memory), memory->rest_s);
     /* What is older than any cycle that is granted is no saw. */
     return memory->lag_ms >= granted ? memory->lag_ms : UNKNOWN;
 }
@@ -209,9 +226,10 @@ static void forget_speed(struct position_memory *memory, const struct history *h
     memory->low_turned = history->time;
 }
 
-static void note_mark(struct position_memory *memory, const struct history *history)
+static void note_mark(struct position_memory *memory, const struct history *history, bool moved)
 {
-    if (history->time - memory->marks[1].time < mark_every_ms)
+    int64_t due = memory->marks[1].time + mark_every_ms;
+    if (history->time < due || (!moved && history->time < next_move_due(memory, history, due)))
         return;
     memory->marks[0] = memory->marks[1];
     memory->marks[1] = (struct mark){history->time, memory->committed, memory->steady_ms};
@@ -357,6 +375,6 @@ struct movement position_observe(struct position_memory *memory, const struct su
         forget_speed(memory, history);
     note_low(memory, history);
     memory->steady_ms = steady_lag(memory, history);
-    note_mark(memory, history);
+    note_mark(memory, history, moved != 0);
     return movement;
 }

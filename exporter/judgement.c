@@ -270,17 +270,20 @@ static bool find_skew(const struct scene *scene, uint32_t s, struct skew *skew)
 {
     const struct snap_subscription *sub = &scene->snapshot->subscriptions[s];
     const struct subscription_findings *sums = &scene->findings->subscriptions[s];
-    /* Who commits seldom seems late just before; next to one that is much later it is current nevertheless.
-     */
+    const struct subscription_memory *memory = scene_subscription(scene, s);
+    /* Next to one that is much later, who is a little late is current nevertheless. */
     int64_t behind_ms = rules_pace(scene->rules, 45 * 1000),
             current_ms = later(rules_pace(scene->rules, 22 * 1000), sums->lag_ms_max / 5);
     int64_t worst = NO_INDEX, current = 0;
+    uint32_t at = 0;
     if (sub->positions < 3 || sums->lag_ms_max < behind_ms ||
         (double)sums->lag_max < 0.5 * (double)sums->lag_sum)
         return false;
     for (uint32_t p = sub->first_position; p < sub->first_position + sub->positions; p++) {
         const struct position_findings *position = &scene->findings->positions[p];
-        current += position->lag_ms != UNKNOWN && position->lag_ms <= current_ms;
+        at = scene_skip_absent(memory, at);
+        int64_t lag_ms = position_lowest_lag(&memory->positions[at++]);
+        current += lag_ms != UNKNOWN && lag_ms <= current_ms;
         if (position->lag == sums->lag_max && position->lag != UNKNOWN)
             worst = p;
     }

@@ -47,7 +47,7 @@ struct partition_memory {
     int64_t start, end; /* as last seen */
     uint32_t life;      /* rises when the partition was made again, or truncated */
     uint32_t samples;
-    double rate;      /* messages written a second, over as long as is remembered; 0 when not known */
+    double rate;      /* messages written a second lately; 0 when not known */
     bool start_moved; /* retention has taken something since it is known */
     struct sample
         ends[END_SAMPLES]; /* when which end was seen, close together lately and far apart long ago */
@@ -59,6 +59,7 @@ struct topic_memory {
     int64_t seen;
     int64_t grown; /* when something was last written; UNKNOWN: not seen yet */
     uint8_t id[16];
+    struct topic_config config;          /* as last told: a poll may fail to tell it, and it is what it was */
     struct partition_memory *partitions; /* owned */
     uint32_t partition_count;
 };
@@ -71,6 +72,7 @@ struct wait {
     uint32_t lasted_s;
 };
 
+/* A moment at which it moved, if it does. */
 struct mark {
     int64_t time, committed, lag_ms;
 };
@@ -205,6 +207,9 @@ int64_t partition_written(const struct partition_memory *memory, int64_t offset)
 int64_t partition_written_before(const struct partition_memory *memory, const struct snap_partition *seen,
                                  int64_t offset);
 
+/* Where the partition's end was at that time, which is not before it was first seen. */
+double partition_end_at(const struct partition_memory *memory, int64_t time);
+
 /* Forgets the offsets: they belong to a partition that is no more. */
 void partition_begin_again(struct partition_memory *memory);
 
@@ -249,8 +254,16 @@ int64_t position_cycle(const struct position_memory *memory, const struct histor
 /* Movements in the last hour or somewhat more. */
 uint32_t position_moves(const struct position_memory *memory);
 
+/* The least time lag of the last minute or two, or of its last cycle: it isn't late by the time between two
+ * commits. UNKNOWN when it isn't known now. */
+int64_t position_lowest_lag(const struct position_memory *memory);
+
 /* Whether it has moved since it was first seen, or was away last, to a place of known time lag. */
 bool position_seen_moving(const struct position_memory *memory);
+
+/* Messages a millisecond that it has moved on since the older mark; below 0 when it was set back. It is
+ * measured up to its last move as long as the next one isn't overdue, for commits come now and then. */
+double position_speed(const struct position_memory *memory, const struct history *history);
 
 /* How long it may stand still with something unread before that means anything: its cycle and more, or
  * UNFAMILIAR_MS when it hasn't been seen to move often. */

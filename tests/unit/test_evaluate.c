@@ -1,107 +1,4 @@
-#include "exporter/evaluate.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-/* A group with one position on each of the topic's partitions, as the next poll will see it. */
-enum { PARTITIONS = 3 };
-struct world {
-    struct history *history;
-    struct findings *findings; /* of the last poll */
-    struct rules rules;
-    int64_t now;
-    int64_t start[PARTITIONS], end[PARTITIONS], committed[PARTITIONS];
-    int64_t next_ts[PARTITIONS]; /* UNKNOWN: not told */
-    enum group_state state;      /* 0: not told */
-    int64_t members, generation, retention_ms, compaction_lag_ms;
-    enum cleanup_policy cleanup_policy;
-    bool made_again, ends_unknown, commits_unknown, orphan;
-};
-
-static int set_up(void **state)
-{
-    struct world *w = calloc(1, sizeof *w);
-    assert_non_null(w);
-    w->history = history_new();
-    w->rules = rules_default();
-    w->now = INT64_C(1764000000000);
-    w->members = 2;
-    w->generation = 7;
-    w->retention_ms = w->compaction_lag_ms = UNKNOWN;
-    w->cleanup_policy = CLEANUP_UNKNOWN;
-    for (int p = 0; p < PARTITIONS; p++) {
-        w->end[p] = w->committed[p] = 1000;
-        w->next_ts[p] = UNKNOWN;
-    }
-    *state = w;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct world *w = *state;
-    findings_free(&w->findings);
-    history_free(&w->history);
-    free(w);
-    return 0;
-}
-
-static void poll(struct world *w)
-{
-    struct snapshot *s = snapshot_new();
-    uint32_t topic = (uint32_t)snapshot_add_topic(s, STR_LITERAL("orders"), PARTITIONS);
-    s->topics[topic].config.retention_ms = w->retention_ms;
-    s->topics[topic].config.min_compaction_lag_ms = w->compaction_lag_ms;
-    s->topics[topic].config.cleanup_policy = w->cleanup_policy;
-    s->topics[topic].id[0] = w->made_again ? 2 : 1;
-    uint32_t group = (uint32_t)snapshot_add_group(s, STR_LITERAL("billing"));
-    s->groups[group].members = w->members;
-    s->groups[group].generation = w->generation;
-    s->groups[group].state = w->state;
-    for (int p = 0; p < PARTITIONS; p++) {
-        s->partitions[p].start = w->start[p];
-        s->partitions[p].end = w->ends_unknown ? UNKNOWN : w->end[p];
-        if (w->commits_unknown)
-            continue;
-        struct snap_position *position = snapshot_add_position(s, group, topic, p, w->committed[p]);
-        assert_non_null(position);
-        position->next_ts = w->next_ts[p];
-    }
-    s->groups[group].commits_unknown = w->commits_unknown;
-    if (w->orphan)
-        snapshot_add_orphan(s, group, STR_LITERAL("gone"), 0);
-    snapshot_seal(s, w->now);
-    findings_free(&w->findings);
-    history_observe(w->history, s);
-    w->findings = evaluate(w->history, s, w->now, &w->rules);
-    snapshot_free(&s);
-}
-
-/* `seconds` pass, polled every 15 s; ten messages a second are written to each partition, and `read` of them
- * are read. */
-static void pass(struct world *w, int64_t seconds, int64_t read)
-{
-    for (int64_t t = 0; t < seconds; t += 15) {
-        w->now += 15000;
-        for (int p = 0; p < PARTITIONS; p++) {
-            w->end[p] += 150;
-            w->committed[p] += read * 15;
-            if (read > 0 && w->committed[p] > w->end[p])
-                w->committed[p] = w->end[p];
-        }
-        poll(w);
-    }
-}
-
-static bool is(const struct world *w, enum condition condition)
-{
-    return w->findings->groups[0].conditions >> condition & 1u;
-}
+#include "tests/lib/group_world.h"
 
 /* A reader keeps up: nothing is said, and nothing is unread. */
 static void test_healthy(void **state)
@@ -505,6 +402,123 @@ static void test_forecasts_and_an_odd_sample(void **state)
     assert_in_range(w->findings->subscriptions[0].catchup_ms, 480000, 720000);
 }
 
+/* For how long after now, in minutes, the forecast of a group that reads so much a second and has `closing`
+ * more read than is written is not within a quarter of what is true. */
+static int minutes_until_right(struct world *w, int64_t read, int64_t closing)
+{
+    int wrong = 0;
+    for (int minute = 1; minute <= 30; minute++) {
+        pass(w, 60, read);
+        int64_t lag = w->end[0] - w->committed[0], said = w->findings->subscriptions[0].catchup_ms;
+        assert_true(lag > 0);
+        int64_t right = lag * 1000 / closing;
+        if (said < right * 3 / 4 || said > right * 5 / 4)
+            wrong = minute;
+    }
+    return wrong;
+}
+
+/* Somebody adds members, and half an hour later takes them away again: the forecast follows within minutes.
+ */
+static void test_forecasts_follow_a_change_of_speed(void **state)
+{
+    struct world *w = *state;
+    for (int p = 0; p < PARTITIONS; p++)
+        w->end[p] += 300000;
+    pass(w, 1800, 15);
+    assert_in_range(minutes_until_right(w, 40, 30), 1, 5);
+    assert_in_range(minutes_until_right(w, 20, 10), 1, 6);
+}
+
+/* The same where it is the writer that changes, after hours at another speed. */
+static void test_forecasts_follow_the_writer(void **state)
+{
+    struct world *w = *state;
+    for (int p = 0; p < PARTITIONS; p++)
+        w->end[p] += 1000000;
+    pass(w, 3 * 3600, 40);
+    int wrong = 0;
+    for (int minute = 1; minute <= 15; minute++) {
+        for (int p = 0; p < PARTITIONS; p++)
+            w->end[p] += 600; /* in one piece, and as much again second by second */
+        pass(w, 60, 40);
+        int64_t right = (w->end[0] - w->committed[0]) * 1000 / 20;
+        int64_t said = w->findings->subscriptions[0].catchup_ms;
+        if (said < right * 3 / 4 || said > right * 5 / 4)
+            wrong = minute;
+    }
+    assert_in_range(wrong, 1, 6);
+}
+
+/* A reader that commits every five minutes gets through its backlog: between two commits nothing is read, and
+ * the forecast knows better. */
+static void test_forecasts_of_a_reader_that_commits_seldom(void **state)
+{
+    struct world *w = *state;
+    for (int p = 0; p < PARTITIONS; p++)
+        w->end[p] += 1000000;
+    for (int i = 0; i < 200; i++) {
+        pass(w, 15, i % 20 == 19 ? 20 * 30 : 0);
+        int64_t right = (w->end[0] - w->committed[0]) * 1000 / 20;
+        if (i >= 80)
+            assert_in_range(w->findings->subscriptions[0].catchup_ms, right * 3 / 4, right * 5 / 4);
+    }
+}
+
+/* Of a topic one partition has a backlog that is being read, and the others are as good as current: the time
+ * at which the backlog will be gone is known, whether or not the others are ever at the very end. */
+static void test_who_is_current_is_no_obstacle_to_a_forecast(void **state)
+{
+    struct world *w = *state;
+    pass(w, 600, 10);
+    for (int p = 1; p < PARTITIONS; p++)
+        w->committed[p] -= 100;
+    w->end[0] += 100000;
+    for (int i = 0; i < 40; i++) {
+        w->committed[0] += 300;
+        pass(w, 15, 0);
+        for (int p = 1; p < PARTITIONS; p++)
+            w->committed[p] += 150;
+    }
+    assert_int_equal(w->findings->subscriptions[0].lag_sum - w->findings->subscriptions[0].lag_max, 2 * 250);
+    int64_t right = w->findings->subscriptions[0].lag_max * 1000 / 10;
+    assert_in_range(w->findings->subscriptions[0].catchup_ms, right * 3 / 4, right * 5 / 4);
+}
+
+/* The source fails to tell a topic's configuration in every third poll: what was told is still so, and the
+ * risk is named and stays. */
+static void test_a_configuration_that_is_told_now_and_then(void **state)
+{
+    struct world *w = *state;
+    w->retention_ms = 3600000;
+    pass(w, 600, 10);
+    w->members = 0;
+    for (int i = 0; i < 210; i++) {
+        w->retention_ms = i % 3 == 0 ? UNKNOWN : 3600000;
+        pass(w, 15, 0);
+        int64_t left = 3600000 - w->findings->subscriptions[0].lag_ms_max;
+        assert_int_equal(w->findings->subscriptions[0].headroom_ms, left);
+        assert_true(!is(w, CONDITION_RETENTION_RISK) || left < 900000);
+        assert_true(is(w, CONDITION_RETENTION_RISK) || left > 600000);
+    }
+}
+
+/* Two of three partitions are read up to their ends every half a minute, in which they get as late as that;
+ * the third is minutes late. They are current all the same. */
+static void test_siblings_that_commit_seldom_are_current(void **state)
+{
+    struct world *w = *state;
+    pass(w, 1200, 10);
+    for (int i = 0; i < 60; i++) {
+        pass(w, 15, 0);
+        w->committed[1] += 75;
+        if (i % 2 == 0)
+            w->committed[0] = w->committed[2] = w->end[0];
+    }
+    assert_true(is(w, CONDITION_SKEWED));
+    assert_in_range(w->findings->wheres[w->findings->where_count - 1].since, 0, w->now - 780000);
+}
+
 /* There is a member too many: that is said after two minutes, and sooner to who has a shorter objective. */
 static void test_a_short_objective_hastens(void **state)
 {
@@ -760,6 +774,12 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_retention, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_headroom_is_known_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_forecasts_and_an_odd_sample, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_forecasts_follow_a_change_of_speed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_forecasts_follow_the_writer, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_forecasts_of_a_reader_that_commits_seldom, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_who_is_current_is_no_obstacle_to_a_forecast, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_configuration_that_is_told_now_and_then, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_siblings_that_commit_seldom_are_current, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_short_objective_hastens, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reset, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_topic_made_again, set_up, tear_down),
