@@ -125,7 +125,7 @@ def burden(kafka, partition, records):
     for _ in range(records):
         producer.produce("__consumer_offsets", key=commit_key(group, "orders", 0), value=commit_value(0), partition=partition)
         producer.poll(0)
-    assert producer.flush(60) == 0
+    assert producer.flush(240) == 0
 
 
 def both_ways(kafka, folder, lags):

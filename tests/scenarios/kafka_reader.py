@@ -22,6 +22,7 @@ PASSING = {
     KafkaError._MAX_POLL_EXCEEDED,
     KafkaError._STATE,
     KafkaError._NO_OFFSET,
+    KafkaError._TIMED_OUT,
     KafkaError.UNKNOWN_MEMBER_ID,
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.REBALANCE_IN_PROGRESS,
