@@ -83,6 +83,33 @@ static const struct page_level *level_of(const struct page *page, const struct s
     return source->status.granularity <= level->coarsest ? level : level->coarser;
 }
 
+/* Where a page goes back to when what was to come next doesn't fit any more. */
+struct mark {
+    struct cursor at;
+    int64_t samples;
+    size_t length; /* of the piece */
+};
+
+static struct mark mark_of(const struct page *page)
+{
+    const struct buf *out = page->writer.out;
+    return (struct mark){page->at, page->writer.samples, out != NULL ? out->length : 0};
+}
+
+/* Where the buffer had no room for what came last, that is taken back, for the next piece to have it. A
+ * buffer that has no room for it even while it is empty stays failed. */
+static void take_back_what_failed(struct page *page, const struct mark *mark)
+{
+    struct buf *out = page->writer.out;
+    if (out == NULL || buf_ok(out) || !buf_ok(&page->writer.prefix))
+        return;
+    page->at = mark->at;
+    page->writer.samples = mark->samples;
+    out->length = mark->length;
+    out->failed = mark->length == page->start;
+    page->full = true;
+}
+
 /* The topic or the group that an item is about; NO_INDEX where there is none. */
 static int64_t topic_of(const struct page_level *level, size_t item)
 {
@@ -104,65 +131,100 @@ static int64_t group_of(const struct page_level *level, const struct source_view
 }
 
 /* Renders the item, or as much of it as the piece takes, unless it was left out. */
-static void step_item(struct page *page, const struct page_level *level, const struct source_view *source)
+static void render_selected(struct page *page, const struct page_level *level,
+                            const struct source_view *source)
 {
     struct source_selection *selected = &page->selection.sources[page->at.source];
     int64_t topic = topic_of(level, page->at.item), group = group_of(level, source, page->at.item);
-    if ((topic == NO_INDEX || selected->topics[topic]) && (group == NO_INDEX || selected->groups[group])) {
-        int64_t before = page->writer.samples;
-        level->render(page, measures[page->at.metric], source, page->at.item);
-        if (topic != NO_INDEX)
-            selected->topic_series[topic] += page->writer.samples - before;
-        if (group != NO_INDEX)
-            selected->group_series[group] += page->writer.samples - before;
+    if (!selection_shows(selected, topic, group))
+        return;
+    int64_t before = page->writer.samples;
+    level->render(page, measures[page->at.metric], source, page->at.item);
+    selection_count(selected, topic, group, page->writer.samples - before);
+}
+
+/* Renders what is left of the source's items, or as much of it as the piece takes. */
+static void render_items(struct page *page, const struct page_level *level, const struct source_view *source)
+{
+    bool all = selection_is_all(&page->selection.sources[page->at.source]);
+    size_t items = level->items(source);
+    while (page->at.item < items && !page_piece_is_full(page)) {
+        struct mark before = mark_of(page);
+        if (all)
+            level->render(page, measures[page->at.metric], source, page->at.item);
+        else
+            render_selected(page, level, source);
+        page->at.item += page->at.line == 0;
+        take_back_what_failed(page, &before);
     }
-    page->at.item += page->at.line == 0;
+    if (page->at.item >= items)
+        next_source(page);
+}
+
+static void render_of_source(struct page *page, const struct source_view *source)
+{
+    const struct page_level *level = level_of(page, source);
+    if (level == NULL)
+        next_source(page);
+    else
+        render_items(page, level, source);
+}
+
+static void render_of_process(struct page *page, const struct page_level *level)
+{
+    struct mark before = mark_of(page);
+    level->render(page, measures[page->at.metric], NULL, 0);
+    next_metric(page);
+    take_back_what_failed(page, &before);
 }
 
 /* Takes the next step of the walk. */
 static void step(struct page *page)
 {
     const struct metric_row *row = metric_row(page->at.metric);
-    const struct page_level *process = &page_levels[row->level];
+    const struct page_level *level = &page_levels[row->level];
     const struct page_policy *policy = page->view->policy;
+    bool hidden = policy != NULL && policy->hidden[page->at.metric], of_process = level->items == NULL;
     page->writer.unit = row->unit;
-    bool hidden = policy != NULL && policy->hidden[page->at.metric];
-    if (!hidden && process->items == NULL)
-        process->render(page, measures[page->at.metric], NULL, 0);
-    if (hidden || process->items == NULL || page->at.source >= page->view->source_count) {
+    if (!hidden && of_process)
+        render_of_process(page, level);
+    else if (hidden || page->at.source >= page->view->source_count)
         next_metric(page);
-    } else {
-        const struct source_view *source = &page->view->sources[page->at.source];
-        const struct page_level *level = level_of(page, source);
-        if (level == NULL || page->at.item >= level->items(source))
-            next_source(page);
-        else
-            step_item(page, level, source);
-    }
+    else
+        render_of_source(page, &page->view->sources[page->at.source]);
 }
 
 /* --- a page -------------------------------------------------------------------------------------------- */
 
-/* Walks once without writing, to count what each group and topic has, and leaves out what is too much. */
-static void limit_series(struct page *page, int64_t most)
+/* Goes back to where nothing is rendered. */
+static void rewind_page(struct page *page)
 {
-    while (page->at.metric < METRICS)
-        step(page);
-    int64_t room = most, count = page->writer.samples;
-    for (size_t i = 0; i < page->view->source_count; i++) {
-        const struct snapshot *snapshot = page->view->sources[i].snapshot;
-        const struct source_selection *selected = &page->selection.sources[i];
-        /* What belongs to no group or topic always stays. */
-        for (uint32_t g = 0; snapshot != NULL && g < snapshot->group_count; g++)
-            count -= selected->group_series[g];
-        for (uint32_t t = 0; snapshot != NULL && t < snapshot->topic_count; t++)
-            count -= selected->topic_series[t];
-    }
-    room -= count;
-    if (page->writer.samples > most)
-        page->dropped = selection_limit(&page->selection, page->view, room);
-    page->at.metric = 0;
+    page->at = (struct cursor){0};
+    page->begun = (struct begun){.group = NO_INDEX};
     page->writer.samples = 0;
+    page->bytes = 0;
+}
+
+/* How many series the process has at the most: some aren't known at every moment. */
+static int64_t most_of_process(const struct page_policy *policy)
+{
+    int64_t most = 0;
+    for (int metric = METRIC_FIRST_OF_PROCESS; metric < METRICS; metric++)
+        most += !policy->hidden[metric];
+    return most;
+}
+
+/* Walks once without writing, to count what each group and topic has, and leaves out what is too much. The
+ * process has room for all that it might tell: so what is left out depends on the view alone, and is the same
+ * on each of its pages. */
+static void limit_series(struct page *page, const struct page_policy *policy)
+{
+    selection_begin_count(&page->selection, page->view);
+    while (page->at.metric < METRIC_FIRST_OF_PROCESS)
+        step(page);
+    page->dropped = selection_limit(&page->selection, page->view, page->writer.samples,
+                                    policy->max_series - most_of_process(policy));
+    rewind_page(page);
 }
 
 struct page *page_new(struct view *view, const struct page_facts *facts, enum page_format format,
@@ -173,10 +235,10 @@ struct page *page_new(struct view *view, const struct page_facts *facts, enum pa
     page->facts = *facts;
     page->format = format;
     page->writer = line_writer_make();
-    page->group = NO_INDEX;
+    page->begun = (struct begun){.group = NO_INDEX};
     page->selection = selection_make(view, filter);
     if (view->policy != NULL && view->policy->max_series > 0)
-        limit_series(page, view->policy->max_series);
+        limit_series(page, view->policy);
     return page;
 }
 
@@ -193,62 +255,39 @@ struct page_so_far page_so_far(const struct page *page)
                                 .bytes = (int64_t)(page->bytes + length - page->start)};
 }
 
-/* Where the buffer has no room for what was to come next, that is taken back, for the next piece to have it.
- * A buffer that has no room for it even while it is empty stays failed. */
-static bool take_back(struct page *page, const struct cursor *before, int64_t samples, size_t length)
+bool page_piece_is_full(const struct page *page)
 {
-    struct buf *out = page->writer.out;
-    if (buf_ok(out) || !buf_ok(&page->writer.prefix))
-        return false;
-    page->at = *before;
-    page->writer.samples = samples;
-    out->length = length;
-    out->failed = length == page->start;
-    return true;
+    const struct buf *out = page->writer.out;
+    return page->full || (out != NULL && (out->length >= page->wanted || !buf_ok(out)));
 }
 
-/* Renders up to the metric `end`, as far as the piece takes. True when something was taken back. */
-static bool render_until(struct page *page, enum metric end, struct buf *out, size_t wanted)
+/* Renders up to the metric `end`, as far as the piece takes. */
+static void render_until(struct page *page, enum metric end, struct buf *out, size_t wanted)
 {
     page->writer.out = out;
     page->wanted = wanted;
     page->start = out->length;
-    bool full = false;
-    while (page->at.metric < end && out->length < wanted && buf_ok(out) && !full) {
-        struct cursor before = page->at;
-        int64_t samples = page->writer.samples;
-        size_t length = out->length;
+    page->full = false;
+    while (page->at.metric < end && !page_piece_is_full(page))
         step(page);
-        full = take_back(page, &before, samples, length);
-    }
     out->failed |= page->writer.prefix.failed;
-    return full;
 }
 
 bool page_render(struct page *page, struct buf *out, size_t wanted)
 {
-    bool full = render_until(page, METRICS, out, wanted);
+    render_until(page, METRICS, out, wanted);
     if (page->at.metric == METRICS && page->format == PAGE_OPENMETRICS && buf_ok(out)) {
-        size_t length = out->length;
+        struct mark before = mark_of(page);
         buf_add_text(out, "# EOF\n");
-        full = take_back(page, &page->at, page->writer.samples, length);
+        take_back_what_failed(page, &before);
     }
     page->bytes += out->length - page->start;
-    return full || (page->at.metric < METRICS && buf_ok(out));
+    return buf_ok(out) && (page->full || page->at.metric < METRICS);
 }
 
 /* --- its length ---------------------------------------------------------------------------------------- */
 
 enum { SCRATCH = 64 * 1024, SCRATCH_LIMIT = 64 * 1024 * 1024 };
-
-/* Goes back to where nothing is rendered. */
-static void rewind_page(struct page *page)
-{
-    page->at = (struct cursor){0};
-    page->group = NO_INDEX;
-    page->writer.samples = 0;
-    page->bytes = 0;
-}
 
 size_t page_length(struct page *page, struct page_extent *of_view)
 {

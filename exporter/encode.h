@@ -38,9 +38,9 @@ struct page_extent {
     int64_t series;
 };
 
-/* The length of the whole page, before any of it is rendered. To find it takes as long as rendering it; but
- * for the rest if `of_view` is that of a page of the same view and format, without a filter. Else it has to
- * be all 0, and is set. 0: there is no memory to find it. */
+/* The length of the page, before any of it is rendered. To find it takes as long as rendering it; but for the
+ * rest if `of_view` is that of a page of the same view and format, both without a filter. Else it has to be
+ * all 0, and is set. 0: there is no memory to find it. */
 size_t page_length(struct page *page, struct page_extent *of_view);
 
 /* How many series the policy's limit has left out. */

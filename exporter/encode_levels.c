@@ -6,29 +6,44 @@ enum { LONGEST_NUMBER = 32, RUN = 64 };
 
 static void begin_series(struct page *page)
 {
-    page->group = NO_INDEX;
-    line_begin(&page->writer, metric_row(page->at.metric)->name);
+    page->begun = (struct begun){.group = NO_INDEX};
+    line_begin(&page->writer, str_of(metric_row(page->at.metric)->name));
+}
+
+/* Many series in a row are of the same metric and source, and of the same group: what they have in common
+ * stays. */
+static bool has_begun(const struct page *page)
+{
+    const struct begun *begun = &page->begun;
+    return begun->source_length > 0 && begun->metric == page->at.metric && begun->source == page->at.source;
 }
 
 static void begin_source_series(struct page *page, const struct source_view *source)
 {
+    struct begun *begun = &page->begun;
+    if (has_begun(page)) {
+        line_shorten(&page->writer, begun->source_length);
+        begun->group = NO_INDEX;
+        return;
+    }
     begin_series(page);
-    line_label(&page->writer, page->facts.program->cluster_label, str_of(source->status.cluster));
+    line_label(&page->writer, str_of(page->facts.program->cluster_label), str_of(source->status.cluster));
+    begun->metric = page->at.metric;
+    begun->source = page->at.source;
+    begun->source_length = page->writer.prefix.length;
 }
 
-/* Many series in a row are of the same group: what they have in common stays. */
 static void begin_group_series(struct page *page, const struct source_view *source, uint32_t group)
 {
-    struct cursor *last = &page->group_at;
-    if (page->group == group && last->metric == page->at.metric && last->source == page->at.source) {
-        line_shorten(&page->writer, page->group_length);
+    struct begun *begun = &page->begun;
+    if (has_begun(page) && begun->group == group) {
+        line_shorten(&page->writer, begun->group_length);
         return;
     }
     begin_source_series(page, source);
-    line_label(&page->writer, "consumergroup", source->snapshot->groups[group].name);
-    page->group_at = page->at;
-    page->group = group;
-    page->group_length = page->writer.prefix.length;
+    line_label(&page->writer, STR_LITERAL("consumergroup"), source->snapshot->groups[group].name);
+    begun->group = group;
+    begun->group_length = page->writer.prefix.length;
 }
 
 static void add_sample(struct page *page, int64_t value)
@@ -40,26 +55,20 @@ static void add_sample(struct page *page, int64_t value)
     line_add(&page->writer, value);
 }
 
-/* Whether a run of lines may go on in this piece; if not, the next piece takes it up at page->at.line. */
-static bool piece_is_full(const struct page *page)
-{
-    return page->writer.out != NULL && page->writer.out->length >= page->wanted;
-}
-
-/* Some of an item's lines, collected so that they are written together. */
-struct run {
-    uint32_t numbers[RUN]; /* of the partitions */
+/* Where some of an item's lines are put together, if they don't stand in memory as they are. */
+struct run_memory {
+    uint32_t numbers[RUN];
     int64_t values[RUN];
 };
 
-/* Fills in `count` lines of the item, from its line `first` on. */
-typedef void collect_run(const struct source_view *source, size_t item, union measure measure, uint32_t first,
-                         uint32_t count, struct run *run);
+/* `count` lines of the item, from its line `first` on. */
+typedef struct line_run collect_run(const struct source_view *source, size_t item, union measure measure,
+                                    uint32_t first, uint32_t count, struct run_memory *memory);
 
-static bool any_known(const int64_t *values, uint32_t count)
+static bool any_known(const struct line_run *run)
 {
-    for (uint32_t i = 0; i < count; i++)
-        if (values[i] != UNKNOWN)
+    for (uint32_t i = 0; i < run->count; i++)
+        if (column_value(run->values, i) != UNKNOWN)
             return true;
     return false;
 }
@@ -68,14 +77,14 @@ static bool any_known(const int64_t *values, uint32_t count)
 static void add_runs(struct page *page, const struct source_view *source, size_t item, union measure measure,
                      uint32_t lines, collect_run *collect)
 {
-    struct run run;
+    struct run_memory memory;
     uint32_t line = page->at.line;
-    while (line < lines && !piece_is_full(page)) {
+    while (line < lines && !page_piece_is_full(page)) {
         uint32_t count = lines - line < RUN ? lines - line : RUN;
-        collect(source, item, measure, line, count, &run);
-        if (!page->at.announced && page->writer.out != NULL && any_known(run.values, count))
+        struct line_run run = collect(source, item, measure, line, count, &memory);
+        if (!page->at.announced && page->writer.out != NULL && any_known(&run))
             page_announce(page);
-        line_add_run(&page->writer, run.numbers, run.values, count);
+        line_add_run(&page->writer, &run);
         line += count;
     }
     page->at.line = line < lines ? line : 0;
@@ -97,8 +106,9 @@ static void render_build(struct page *page, union measure measure, const struct 
 {
     (void)source, (void)item;
     begin_series(page);
-    line_label(&page->writer, "version", str_of(page->facts.program->version));
-    line_label(&page->writer, "librdkafka_version", str_of(page->facts.program->librdkafka_version));
+    line_label(&page->writer, STR_LITERAL("version"), str_of(page->facts.program->version));
+    line_label(&page->writer, STR_LITERAL("librdkafka_version"),
+               str_of(page->facts.program->librdkafka_version));
     add_sample(page, measure.build(&(struct build_subject){&page->facts}));
 }
 
@@ -115,9 +125,9 @@ static void render_source_info(struct page *page, union measure measure, const s
 {
     (void)item;
     begin_source_series(page, source);
-    line_label(&page->writer, "kind", str_of(source->status.kind));
-    line_label(&page->writer, "offsets", str_of(source->status.offsets));
-    line_label(&page->writer, "rebalances", str_of(source->status.rebalances));
+    line_label(&page->writer, STR_LITERAL("kind"), str_of(source->status.kind));
+    line_label(&page->writer, STR_LITERAL("offsets"), str_of(source->status.offsets));
+    line_label(&page->writer, STR_LITERAL("rebalances"), str_of(source->status.rebalances));
     add_sample(page, measure.source_info(&(struct source_info_subject){&source->status}));
 }
 
@@ -126,7 +136,7 @@ static void render_stage(struct page *page, union measure measure, const struct 
 {
     struct stage_subject subject = {&source->status, (enum poll_stage)item};
     begin_source_series(page, source);
-    line_label(&page->writer, "stage", str_of(poll_stage_name(subject.stage)));
+    line_label(&page->writer, STR_LITERAL("stage"), str_of(poll_stage_name(subject.stage)));
     add_sample(page, measure.stage(&subject));
 }
 
@@ -151,7 +161,7 @@ static void render_anomaly(struct page *page, union measure measure, const struc
 {
     struct anomaly_subject subject = {source->findings, (enum anomaly)item};
     begin_source_series(page, source);
-    line_label(&page->writer, "kind", str_of(anomaly_name(subject.anomaly)));
+    line_label(&page->writer, STR_LITERAL("kind"), str_of(anomaly_name(subject.anomaly)));
     add_sample(page, measure.anomaly(&subject));
 }
 
@@ -162,8 +172,8 @@ static void render_broker(struct page *page, union measure measure, const struct
     struct buf id = buf_make(LONGEST_NUMBER);
     buf_add_int(&id, subject.broker->id);
     begin_source_series(page, source);
-    line_label(&page->writer, "id", buf_str(&id));
-    line_label(&page->writer, "address", subject.broker->address);
+    line_label(&page->writer, STR_LITERAL("id"), buf_str(&id));
+    line_label(&page->writer, STR_LITERAL("address"), subject.broker->address);
     add_sample(page, measure.broker(&subject));
     buf_free(&id);
 }
@@ -176,7 +186,7 @@ static void render_topic(struct page *page, union measure measure, const struct 
     if (value == UNKNOWN)
         return;
     begin_source_series(page, source);
-    line_label(&page->writer, "topic", subject.topic->name);
+    line_label(&page->writer, STR_LITERAL("topic"), subject.topic->name);
     add_sample(page, value);
 }
 
@@ -186,21 +196,20 @@ static void render_topic_info(struct page *page, union measure measure, const st
     struct topic_info_subject subject = {&source->snapshot->topics[item]};
     const char *policy = cleanup_policy_name(subject.topic->config.cleanup_policy);
     begin_source_series(page, source);
-    line_label(&page->writer, "topic", subject.topic->name);
-    line_label(&page->writer, "cleanup_policy", str_of(policy != NULL ? policy : ""));
+    line_label(&page->writer, STR_LITERAL("topic"), subject.topic->name);
+    line_label(&page->writer, STR_LITERAL("cleanup_policy"), str_of(policy != NULL ? policy : ""));
     add_sample(page, measure.topic_info(&subject));
 }
 
-static void collect_partitions(const struct source_view *source, size_t item, union measure measure,
-                               uint32_t first, uint32_t count, struct run *run)
+static struct line_run collect_partitions(const struct source_view *source, size_t item,
+                                          union measure measure, uint32_t first, uint32_t count,
+                                          struct run_memory *memory)
 {
-    const struct snap_topic *topic = &source->snapshot->topics[item];
-    for (uint32_t i = 0; i < count; i++) {
-        const struct snap_partition *partition =
-            &source->snapshot->partitions[topic->first_partition + first + i];
-        run->numbers[i] = first + i;
-        run->values[i] = measure.partition(&(struct partition_subject){source->snapshot, partition});
-    }
+    const struct snapshot *snapshot = source->snapshot;
+    const struct snap_partition *partitions = &snapshot->partitions[snapshot->topics[item].first_partition];
+    for (uint32_t i = 0; i < count; i++)
+        memory->values[i] = measure.partition(&(struct partition_subject){snapshot, &partitions[first + i]});
+    return (struct line_run){column_of(memory->values, sizeof *memory->values), NULL, first, count};
 }
 
 static void render_partitions(struct page *page, union measure measure, const struct source_view *source,
@@ -208,8 +217,8 @@ static void render_partitions(struct page *page, union measure measure, const st
 {
     const struct snap_topic *topic = &source->snapshot->topics[item];
     begin_source_series(page, source);
-    line_label(&page->writer, "topic", topic->name);
-    line_number_label(&page->writer, "partition");
+    line_label(&page->writer, STR_LITERAL("topic"), topic->name);
+    line_number_label(&page->writer, STR_LITERAL("partition"));
     add_runs(page, source, item, measure, topic->partitions, collect_partitions);
 }
 
@@ -230,7 +239,7 @@ static void render_group_state(struct page *page, union measure measure, const s
     for (int state = GROUP_STATE_UNKNOWN + 1; state < GROUP_STATES; state++) {
         struct group_state_subject subject = {&source->snapshot->groups[item], (enum group_state)state};
         begin_group_series(page, source, (uint32_t)item);
-        line_label(&page->writer, "state", str_of(group_state_name(subject.state)));
+        line_label(&page->writer, STR_LITERAL("state"), str_of(group_state_name(subject.state)));
         add_sample(page, measure.group_state(&subject));
     }
 }
@@ -241,7 +250,7 @@ static void render_group_condition(struct page *page, union measure measure, con
     for (int condition = 0; condition < CONDITIONS; condition++) {
         struct group_condition_subject subject = {&source->findings->groups[item], (enum condition)condition};
         begin_group_series(page, source, (uint32_t)item);
-        line_label(&page->writer, "condition", str_of(condition_name(subject.condition)));
+        line_label(&page->writer, STR_LITERAL("condition"), str_of(condition_name(subject.condition)));
         add_sample(page, measure.group_condition(&subject));
     }
 }
@@ -255,7 +264,7 @@ static void render_subscription(struct page *page, union measure measure, const 
     if (value == UNKNOWN)
         return; /* most are: spares them the labels */
     begin_group_series(page, source, subscription->group);
-    line_label(&page->writer, "topic", source->snapshot->topics[subscription->topic].name);
+    line_label(&page->writer, STR_LITERAL("topic"), source->snapshot->topics[subscription->topic].name);
     add_sample(page, value);
 }
 
@@ -271,31 +280,20 @@ static void render_group_total(struct page *page, union measure measure, const s
     add_sample(page, value);
 }
 
-/* The partitions of positions that follow each other. A group that has committed on all of them has one
- * position for each, which spares reading what is in memory far apart. */
-static void number_positions(const struct snap_position *positions, const struct snap_topic *topic, bool all,
-                             uint32_t first, uint32_t count, uint32_t *numbers)
-{
-    uint32_t base = topic->first_partition;
-    if (all)
-        for (uint32_t i = 0; i < count; i++)
-            numbers[i] = first + i;
-    else
-        for (uint32_t i = 0; i < count; i++)
-            numbers[i] = positions[first + i].partition - base;
-}
-
-static void collect_positions(const struct source_view *source, size_t item, union measure measure,
-                              uint32_t first, uint32_t count, struct run *run)
+/* A group that has committed on all partitions of a topic has one position for each: their numbers needn't be
+ * read from where they are far apart in memory. */
+static struct line_run collect_positions(const struct source_view *source, size_t item, union measure measure,
+                                         uint32_t first, uint32_t count, struct run_memory *memory)
 {
     const struct snapshot *snapshot = source->snapshot;
     const struct snap_subscription *subscription = &snapshot->subscriptions[item];
     const struct snap_topic *topic = &snapshot->topics[subscription->topic];
-    const struct snap_position *positions = &snapshot->positions[subscription->first_position];
-    const struct position_findings *findings = &source->findings->positions[subscription->first_position];
+    uint32_t begin = subscription->first_position + first;
+    struct position_subject subject = {&snapshot->positions[begin], &source->findings->positions[begin]};
     bool all = subscription->positions == topic->partitions;
-    number_positions(positions, topic, all, first, count, run->numbers);
-    measure.position(&(struct position_subject){positions + first, findings + first, count}, run->values);
+    for (uint32_t i = 0; i < count && !all; i++)
+        memory->numbers[i] = subject.positions[i].partition - topic->first_partition;
+    return (struct line_run){measure.position(&subject), all ? NULL : memory->numbers, first, count};
 }
 
 static void render_positions(struct page *page, union measure measure, const struct source_view *source,
@@ -303,8 +301,8 @@ static void render_positions(struct page *page, union measure measure, const str
 {
     const struct snap_subscription *subscription = &source->snapshot->subscriptions[item];
     begin_group_series(page, source, subscription->group);
-    line_label(&page->writer, "topic", source->snapshot->topics[subscription->topic].name);
-    line_number_label(&page->writer, "partition");
+    line_label(&page->writer, STR_LITERAL("topic"), source->snapshot->topics[subscription->topic].name);
+    line_number_label(&page->writer, STR_LITERAL("partition"));
     add_runs(page, source, item, measure, subscription->positions, collect_positions);
 }
 
@@ -321,9 +319,9 @@ static void render_where(struct page *page, union measure measure, const struct 
         buf_add_int(&partition,
                     snapshot->partitions[snapshot->positions[finding->position].partition].number);
     begin_group_series(page, source, finding->group);
-    line_label(&page->writer, "condition", str_of(condition_name(finding->condition)));
-    line_label(&page->writer, "topic", topic);
-    line_label(&page->writer, "partition", buf_str(&partition));
+    line_label(&page->writer, STR_LITERAL("condition"), str_of(condition_name(finding->condition)));
+    line_label(&page->writer, STR_LITERAL("topic"), topic);
+    line_label(&page->writer, STR_LITERAL("partition"), buf_str(&partition));
     add_sample(page, measure.where(&(struct where_subject){finding}));
     buf_free(&partition);
 }

@@ -21,10 +21,10 @@ void line_writer_free(struct line_writer *writer)
 
 /* --- the prefix ---------------------------------------------------------------------------------------- */
 
-void line_begin(struct line_writer *writer, const char *name)
+void line_begin(struct line_writer *writer, struct str name)
 {
     buf_reset(&writer->prefix);
-    buf_add_text(&writer->prefix, name);
+    buf_add_str(&writer->prefix, name);
 }
 
 /* Whether the value is shown as it is: most are. */
@@ -57,32 +57,46 @@ static void add_escaped(struct buf *buf, struct str value)
     buf_free(&shown);
 }
 
-/* Starts a label's value. Between labels the prefix ends as a line without further labels does, with "}". */
-void line_number_label(struct line_writer *writer, const char *name)
+/* Whether the prefix has labels: then it ends where the value of the last one does. */
+static bool has_labels(const struct buf *prefix)
 {
-    struct buf *prefix = &writer->prefix;
-    if (prefix->length > 0 && prefix->bytes[prefix->length - 1] == '}')
-        prefix->bytes[prefix->length - 1] = ',';
-    else
-        buf_add_char(prefix, '{');
-    buf_add_text(prefix, name);
-    buf_add(prefix, "=\"", 2);
+    return prefix->length > 0 && prefix->bytes[prefix->length - 1] == '"';
 }
 
-void line_label(struct line_writer *writer, const char *name, struct str value)
+/* Starts a label's value, for which there is room then, and for the quote that ends it. */
+static void begin_label(struct buf *prefix, struct str name, size_t value_length)
 {
-    line_number_label(writer, name);
+    size_t length = name.length + strlen(",=\"");
+    char *at = buf_room(prefix, length + value_length + strlen("\""));
+    if (at == NULL)
+        return;
+    *at++ = has_labels(prefix) ? ',' : '{';
+    memcpy(at, name.bytes, name.length);
+    at += name.length;
+    *at++ = '=';
+    *at++ = '"';
+    buf_claim(prefix, length);
+}
+
+void line_number_label(struct line_writer *writer, struct str name)
+{
+    begin_label(&writer->prefix, name, 0);
+}
+
+void line_label(struct line_writer *writer, struct str name, struct str value)
+{
+    struct buf *prefix = &writer->prefix;
+    begin_label(prefix, name, value.length);
     if (is_plain(value))
-        buf_add_str(&writer->prefix, value);
+        buf_add(prefix, value.bytes, value.length);
     else
-        add_escaped(&writer->prefix, value);
-    buf_add(&writer->prefix, "\"}", 2);
+        add_escaped(prefix, value);
+    buf_add(prefix, "\"", 1);
 }
 
 void line_shorten(struct line_writer *writer, size_t length)
 {
     writer->prefix.length = length;
-    writer->prefix.bytes[length - 1] = '}'; /* a further label has put a comma there */
 }
 
 /* --- numbers ------------------------------------------------------------------------------------------- */
@@ -148,13 +162,11 @@ static inline char *put_three(char *at, uint64_t number)
     return at + 3;
 }
 
-/* A number below 1000 without zeros in front. Only the first hundred have some, so that what is read beyond
- * the entry is of the next. */
+/* A number below 1000 without zeros in front: the ending without what follows its digits. */
 static inline char *put_short(char *at, uint64_t number)
 {
-    size_t zeros = (size_t)(number < 100) + (number < 10);
-    memcpy(at, (const char *)threes + number * sizeof *threes + zeros, sizeof *threes);
-    return at + 3 - zeros;
+    memcpy(at, &endings[number], sizeof *endings);
+    return at + endings[number].length - strlen("\"} ");
 }
 
 static char *put_long(char *at, uint64_t number)
@@ -233,52 +245,56 @@ static inline char *end_line(char *at, int64_t value, enum metric_unit unit)
 }
 
 /* Room for so many lines; NULL when they aren't to be written, or there is none. */
-static char *begin_lines(struct line_writer *writer, size_t count)
+static inline char *begin_lines(struct line_writer *writer, size_t count)
 {
     if (writer->out == NULL || !buf_ok(&writer->prefix))
         return NULL;
     return buf_room(writer->out, count * (writer->prefix.length + LONGEST_TAIL));
 }
 
-static void end_lines(struct line_writer *writer, const char *end)
+static inline void end_lines(struct line_writer *writer, const char *end)
 {
     buf_claim(writer->out, (size_t)(end - (writer->out->bytes + writer->out->length)));
 }
 
 void line_add(struct line_writer *writer, int64_t value)
 {
+    const struct buf *prefix = &writer->prefix;
     char *at = begin_lines(writer, 1);
     writer->samples++;
     if (at == NULL)
         return;
-    memcpy(at, writer->prefix.bytes, writer->prefix.length);
-    at += writer->prefix.length;
+    memcpy(at, prefix->bytes, prefix->length);
+    at += prefix->length;
+    if (has_labels(prefix))
+        *at++ = '}';
     *at++ = ' ';
     end_lines(writer, end_line(at, value, writer->unit));
 }
 
-static int64_t count_known(const int64_t *values, size_t count)
+static int64_t count_known(const struct line_run *run)
 {
     int64_t known = 0;
-    for (size_t i = 0; i < count; i++)
-        known += values[i] != UNKNOWN;
+    for (uint32_t i = 0; i < run->count; i++)
+        known += column_value(run->values, i) != UNKNOWN;
     return known;
 }
 
-/* Writes the lines at `at`, which has room, and counts them; returns their end. */
-static char *put_run(struct line_writer *writer, char *at, const uint32_t *numbers, const int64_t *values,
-                     size_t count)
+/* Writes the lines at `at`, which has room, and counts them; returns their end. Inline, so that there is one
+ * for each unit. */
+static inline __attribute__((always_inline)) char *put_run(struct line_writer *writer, char *at,
+                                                           const struct line_run *run, enum metric_unit unit)
 {
+    const struct line_run lines = *run; /* as `at` might point anywhere */
     const char *prefix = writer->prefix.bytes;
     size_t length = writer->prefix.length;
-    enum metric_unit unit = writer->unit;
     int64_t known = 0;
-    for (size_t i = 0; i < count; i++) {
-        int64_t value = values[i];
+    for (uint32_t i = 0; i < lines.count; i++) {
+        int64_t value = column_value(lines.values, i);
         if (value == UNKNOWN)
             continue;
         memcpy(at, prefix, length);
-        at = put_ending(at + length, numbers[i]);
+        at = put_ending(at + length, lines.numbers != NULL ? lines.numbers[i] : lines.first + i);
         at = end_line(at, value, unit);
         known++;
     }
@@ -286,11 +302,23 @@ static char *put_run(struct line_writer *writer, char *at, const uint32_t *numbe
     return at;
 }
 
-void line_add_run(struct line_writer *writer, const uint32_t *numbers, const int64_t *values, size_t count)
+static char *put_run_in_unit(struct line_writer *writer, char *at, const struct line_run *run)
 {
-    char *at = begin_lines(writer, count);
+    switch (writer->unit) {
+    case METRIC_UNIT_COUNT:
+        return put_run(writer, at, run, METRIC_UNIT_COUNT);
+    case METRIC_UNIT_MILLISECONDS:
+        return put_run(writer, at, run, METRIC_UNIT_MILLISECONDS);
+    default:
+        return put_run(writer, at, run, writer->unit);
+    }
+}
+
+void line_add_run(struct line_writer *writer, const struct line_run *run)
+{
+    char *at = begin_lines(writer, run->count);
     if (at == NULL)
-        writer->samples += count_known(values, count);
+        writer->samples += count_known(run);
     else
-        end_lines(writer, put_run(writer, at, numbers, values, count));
+        end_lines(writer, put_run_in_unit(writer, at, run));
 }

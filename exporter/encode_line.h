@@ -2,6 +2,7 @@
 #define TIDEMARK_ENCODE_LINE_H
 
 #include "exporter/base/buf.h"
+#include "exporter/base/column.h"
 #include "exporter/metrics.h"
 
 #include <stdint.h>
@@ -23,13 +24,13 @@ struct line_writer line_writer_make(void);
 void line_writer_free(struct line_writer *writer);
 
 /* Begins a prefix: the metric's name, without labels. */
-void line_begin(struct line_writer *writer, const char *name);
+void line_begin(struct line_writer *writer, struct str name);
 
 /* Adds a label with its value, which may be any bytes. */
-void line_label(struct line_writer *writer, const char *name, struct str value);
+void line_label(struct line_writer *writer, struct str name, struct str value);
 
 /* Adds a label whose value is a number that each line has its own of: for line_add_run(). */
-void line_number_label(struct line_writer *writer, const char *name);
+void line_number_label(struct line_writer *writer, struct str name);
 
 /* Takes labels back: the prefix ends again where it had that length, at the end of a label. */
 void line_shorten(struct line_writer *writer, size_t length);
@@ -37,8 +38,16 @@ void line_shorten(struct line_writer *writer, size_t length);
 /* Writes a line: the prefix and value / unit, exactly, in decimal. */
 void line_add(struct line_writer *writer, int64_t value);
 
-/* Writes lines after line_number_label(): of each the value of that label and the sample's. Those whose value
- * is UNKNOWN are left out. */
-void line_add_run(struct line_writer *writer, const uint32_t *numbers, const int64_t *values, size_t count);
+/* Lines that differ in a number and in their value, all borrowed. */
+struct line_run {
+    struct column values; /* UNKNOWN: there is no line */
+    const uint32_t
+        *numbers; /* the value of the number label of each; NULL: `first` and those that follow it */
+    uint32_t first;
+    uint32_t count;
+};
+
+/* Writes lines after line_number_label(). */
+void line_add_run(struct line_writer *writer, const struct line_run *run);
 
 #endif

@@ -16,6 +16,15 @@ struct cursor {
     bool announced; /* HELP and TYPE of the metric are written */
 };
 
+/* What the prefix of the writer begins with. */
+struct begun {
+    enum metric metric;
+    size_t source;
+    size_t source_length; /* of the prefix, up to the end of the source's label; 0: it has none */
+    int64_t group;        /* index; NO_INDEX: the prefix has none */
+    size_t group_length;  /* up to the end of the group's label */
+};
+
 /*
  * The page is a walk: metric by metric (so that families stay whole over several sources), source by source,
  * item by item. An item is what a level's render function takes at a time: mostly one subject, and for
@@ -26,12 +35,11 @@ struct page {
     struct page_facts facts;
     enum page_format format;
     struct cursor at;
-    struct cursor group_at; /* where the labels of the group in the prefix belong */
-    int64_t group;          /* index; NO_INDEX: the prefix has none */
-    size_t group_length;    /* of the prefix, up to the end of the group's label */
-    size_t wanted;          /* length at which the piece is full */
-    size_t bytes;           /* in the pieces before this one */
-    size_t start;           /* length of `out` when this piece was begun */
+    struct begun begun;
+    size_t wanted; /* length at which the piece is full */
+    bool full;     /* it is so before: what came next had no room in it, and was taken back */
+    size_t bytes;  /* in the pieces before this one */
+    size_t start;  /* length of `out` when this piece was begun */
     int64_t dropped;
     struct selection selection;
     struct line_writer writer;
@@ -39,6 +47,9 @@ struct page {
 
 /* Writes what stands above the samples of the metric. */
 void page_announce(struct page *page);
+
+/* Whether the rest is left to the next piece. A run of lines that ends so is taken up at page->at.line. */
+bool page_piece_is_full(const struct page *page);
 
 /* What has been written of it, up to here. */
 struct page_so_far page_so_far(const struct page *page);

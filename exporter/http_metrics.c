@@ -50,10 +50,11 @@ static enum MHD_Result answer_query(const struct request *request, enum page_for
     struct query query = {0};
     MHD_get_connection_values_n(request->connection, MHD_GET_ARGUMENT_KIND, add_argument, &query);
     struct page_filter filter = {query.clusters, query.groups, query.cluster_count, query.group_count};
-    bool filtered = filter.cluster_count + filter.group_count > 0;
     enum MHD_Result result;
-    if (filtered || !compressed || !packed_answer(request->http->packed, request, format, &result))
-        result = stream_answer(request, format, filtered ? &filter : NULL, filtered && compressed);
+    if (filter.cluster_count + filter.group_count > 0)
+        result = stream_answer_filtered(request, format, &filter, compressed);
+    else if (!compressed || !packed_answer(request->http->packed, request, format, &result))
+        result = stream_answer(request, format);
     free(query.clusters);
     free(query.groups);
     return result;

@@ -13,7 +13,7 @@ enum {
     /* Bytes that are rendered and sent at a time: the more, the more seldom the reader falls asleep and is
      * woken, as long as they fit into a processor's cache. */
     PIECE = 240 * 1024,
-    PACKED_PIECE = 16 * 1024,
+    CHUNK = 16 * 1024,
     PIECE_LIMIT = 64 * 1024 * 1024,
 };
 
@@ -145,13 +145,13 @@ void stream_prepare(struct http *http)
 
 /* --- the answer ---------------------------------------------------------------------------------------- */
 
-/* Takes both over. Of a compressed page the length isn't known. */
-static struct MHD_Response *make_response(struct page *page, size_t length, struct gzip *gzip)
+/* Takes both over. What is sent in chunks is copied to the connection's own memory, which holds no more. */
+static struct MHD_Response *make_response(struct page *page, uint64_t length, struct gzip *gzip)
 {
     struct stream *stream = new_stream(page, gzip);
-    size_t piece = gzip != NULL ? PACKED_PIECE : length < PIECE ? length : PIECE;
-    struct MHD_Response *response = MHD_create_response_from_callback(
-        gzip != NULL ? MHD_SIZE_UNKNOWN : length, piece, read_stream, stream, free_stream);
+    size_t piece = length == MHD_SIZE_UNKNOWN ? CHUNK : length < PIECE ? length : PIECE;
+    struct MHD_Response *response =
+        MHD_create_response_from_callback(length, piece, read_stream, stream, free_stream);
     if (response == NULL)
         free_stream(stream);
     return response;
@@ -165,38 +165,42 @@ static bool set_framing(const struct request *request, struct MHD_Response *resp
            MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END) == MHD_YES;
 }
 
+/* Takes the page and the gzip over. */
 static enum MHD_Result answer_page(const struct request *request, enum page_format format, struct page *page,
-                                   size_t length, struct gzip *gzip)
+                                   uint64_t length, struct gzip *gzip)
 {
+    bool compressed = gzip != NULL;
     struct MHD_Response *response = make_response(page, length, gzip);
     if (response == NULL)
         return MHD_NO;
     enum MHD_Result result = MHD_NO;
-    if ((gzip == NULL || set_framing(request, response)) &&
-        metrics_add_headers(request->http, response, format, gzip != NULL))
+    if ((length != MHD_SIZE_UNKNOWN || set_framing(request, response)) &&
+        metrics_add_headers(request->http, response, format, compressed))
         result = MHD_queue_response(request->connection, MHD_HTTP_OK, response);
     MHD_destroy_response(response);
     return result;
 }
 
-enum MHD_Result stream_answer(const struct request *request, enum page_format format,
-                              const struct page_filter *filter, bool compressed)
+enum MHD_Result stream_answer_filtered(const struct request *request, enum page_format format,
+                                       const struct page_filter *filter, bool compressed)
+{
+    uint64_t number;
+    struct page *page = metrics_page(request->http, format, filter, &number);
+    connections_begin_stream(request->http->connections, request->connection);
+    return answer_page(request, format, page, MHD_SIZE_UNKNOWN, compressed ? gzip_new() : NULL);
+}
+
+enum MHD_Result stream_answer(const struct request *request, enum page_format format)
 {
     struct http *http = request->http;
-    struct gzip *gzip = compressed ? gzip_new() : NULL;
     uint64_t number;
-    struct page *page = metrics_page(http, format, filter, &number);
-    size_t length = 0;
-    if (filter == NULL) {
-        metrics_note_dropped(http, page_dropped(page));
-        (void)exchange_asked(http, format, true);
-        length = find_length(http, page, format, number);
-    } else if (gzip == NULL) {
-        length = page_length(page, &(struct page_extent){0});
-    }
+    struct page *page = metrics_page(http, format, NULL, &number);
+    metrics_note_dropped(http, page_dropped(page));
+    (void)exchange_asked(http, format, true);
+    size_t length = find_length(http, page, format, number);
     connections_begin_stream(http->connections, request->connection);
-    if (gzip != NULL || length > 0)
-        return answer_page(request, format, page, length, gzip);
+    if (length > 0)
+        return answer_page(request, format, page, length, NULL);
     page_free(&page);
     return answer_text(request, MHD_HTTP_INTERNAL_SERVER_ERROR, "the page is too large\n");
 }

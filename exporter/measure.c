@@ -320,22 +320,19 @@ int64_t measure_last_progress(const struct subscription_subject *subject)
 
 /* --- a position ---------------------------------------------------------------------------------------- */
 
-void measure_current_offset(const struct position_subject *run, int64_t *values)
+struct column measure_current_offset(const struct position_subject *run)
 {
-    for (uint32_t i = 0, count = run->count; i < count; i++)
-        values[i] = run->positions[i].committed;
+    return column_of(&run->positions->committed, sizeof *run->positions);
 }
 
-void measure_lag(const struct position_subject *run, int64_t *values)
+struct column measure_lag(const struct position_subject *run)
 {
-    for (uint32_t i = 0, count = run->count; i < count; i++)
-        values[i] = run->findings[i].lag;
+    return column_of(&run->findings->lag, sizeof *run->findings);
 }
 
-void measure_lag_seconds(const struct position_subject *run, int64_t *values)
+struct column measure_lag_seconds(const struct position_subject *run)
 {
-    for (uint32_t i = 0, count = run->count; i < count; i++)
-        values[i] = run->findings[i].lag_ms;
+    return column_of(&run->findings->lag_ms, sizeof *run->findings);
 }
 
 /* --- the process --------------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 #ifndef TIDEMARK_MEASURE_H
 #define TIDEMARK_MEASURE_H
 
+#include "exporter/base/column.h"
 #include "exporter/process.h"
 #include "exporter/publish.h"
 #include "exporter/reload_record.h"
@@ -10,8 +11,8 @@
 /*
  * What each metric's value is. A metric of metrics.def has one function measure_<id>() here that takes the
  * subject of its level, so a metric cannot be measured on what it has no labels for. It returns the value in
- * the declared unit, or UNKNOWN: then there is no series. At a level whose subjects come in runs it puts
- * those of a whole run into `values`. Pure, any thread.
+ * the declared unit, or UNKNOWN: then there is no series. At a level whose subjects come in runs it tells
+ * where those of a whole run stand. Pure, any thread.
  */
 
 /* What stays the same as long as the program runs. The texts outlive every page. */
@@ -101,14 +102,13 @@ struct subscription_subject {
 struct position_subject {
     const struct snap_position *positions;
     const struct position_findings *findings;
-    uint32_t count;
 };
 
 /* How each level is measured. */
 #define LEVEL(id, labels, meaning) typedef int64_t id##_measure(const struct id##_subject *subject);
 SINGLE_LEVEL_TABLE(LEVEL)
 #undef LEVEL
-#define LEVEL(id, labels, meaning) typedef void id##_measure(const struct id##_subject *run, int64_t *values);
+#define LEVEL(id, labels, meaning) typedef struct column id##_measure(const struct id##_subject *run);
 RUN_LEVEL_TABLE(LEVEL)
 #undef LEVEL
 

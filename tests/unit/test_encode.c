@@ -362,7 +362,7 @@ static void test_units(void **state)
     struct buf out = buf_make(1 << 10);
     struct line_writer writer = line_writer_make();
     writer.out = &out;
-    line_begin(&writer, "m");
+    line_begin(&writer, STR_LITERAL("m"));
     for (int64_t value = -1100; value < 11000; value++)
         assert_quotient(&writer, value);
     for (int64_t power = 1000; power <= INT64_MAX / 10; power *= 10)
