@@ -272,8 +272,9 @@ static bool find_skew(const struct scene *scene, uint32_t s, struct skew *skew)
     const struct subscription_findings *sums = &scene->findings->subscriptions[s];
     const struct subscription_memory *memory = scene_subscription(scene, s);
     /* Next to one that is much later, who is a little late is current nevertheless. */
-    int64_t behind_ms = rules_pace(scene->rules, 45 * 1000),
-            current_ms = later(rules_pace(scene->rules, 22 * 1000), sums->lag_ms_max / 5);
+    const struct rules *rules = scene_rules(scene, s);
+    int64_t behind_ms = rules_pace(rules, 45 * 1000),
+            current_ms = later(rules_pace(rules, 22 * 1000), sums->lag_ms_max / 5);
     int64_t worst = NO_INDEX, current = 0;
     uint32_t at = 0;
     if (sub->positions < 3 || sums->lag_ms_max < behind_ms ||
@@ -296,12 +297,15 @@ static void rule_skewed(struct scene *scene)
 {
     struct skew skew;
     bool cause = false;
+    int64_t wait = 0;
     if (!is_found(scene, CONDITION_STUCK) && !is_found(scene, CONDITION_STOPPED))
         for (uint32_t i = 0; i < scene->group->subscriptions && !cause; i++)
             cause = find_skew(scene, scene->group->first_subscription + i, &skew);
-    if (held(scene, CONDITION_SKEWED, cause, scene->rules->skewed_after_ms))
+    if (cause)
+        wait = scene_rules(scene, (uint32_t)skew.place.subscription)->skewed_after_ms;
+    if (held(scene, CONDITION_SKEWED, cause, wait))
         found(scene, CONDITION_SKEWED, skew.place, scene->memory->since[CONDITION_SKEWED],
-              INPUTS(skew.lag, skew.lag_of_all, skew.current, skew.siblings, scene->rules->skewed_after_ms));
+              INPUTS(skew.lag, skew.lag_of_all, skew.current, skew.siblings, wait));
 }
 
 /* --- losing -------------------------------------------------------------------------------------------- */

@@ -1,110 +1,4 @@
-#include "exporter/evaluate.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
-
-/* A group that reads the two partitions of two topics, as the next poll will see it. */
-enum { TOPICS = 2, PARTITIONS = 2, NOWHERE = -1 };
-struct world {
-    struct history *history;
-    struct rules rules;
-    struct overrides overrides;
-    struct snapshot *snapshot; /* of the last poll, with */
-    struct findings *findings;
-    int64_t now;
-    int64_t start[TOPICS][PARTITIONS], end, committed[TOPICS][PARTITIONS]; /* NOWHERE: no commit is seen */
-    int64_t members, generation, retention_ms, offsets_retention_ms, empty_since;
-};
-
-static const int64_t began = INT64_C(1764000000000);
-static const char *const names[TOPICS] = {"orders", "payments"};
-
-static int set_up(void **state)
-{
-    struct world *w = calloc(1, sizeof *w);
-    assert_non_null(w);
-    w->history = history_new();
-    w->rules = rules_default();
-    w->now = began;
-    w->end = 10000;
-    w->members = 1;
-    w->generation = UNKNOWN;
-    w->retention_ms = w->offsets_retention_ms = w->empty_since = UNKNOWN;
-    *state = w;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct world *w = *state;
-    findings_free(&w->findings);
-    snapshot_free(&w->snapshot);
-    history_free(&w->history);
-    overrides_free(&w->overrides);
-    free(w);
-    return 0;
-}
-
-static void poll_after(struct world *w, int64_t seconds)
-{
-    struct snapshot *s = snapshot_new();
-    findings_free(&w->findings);
-    snapshot_free(&w->snapshot);
-    w->now += seconds * 1000;
-    uint32_t group = (uint32_t)snapshot_add_group(s, STR_LITERAL("billing"));
-    s->groups[group].members = w->members;
-    s->groups[group].generation = w->generation;
-    s->groups[group].empty_since = w->empty_since;
-    s->offsets_retention_ms = w->offsets_retention_ms;
-    for (uint32_t t = 0; t < TOPICS; t++) {
-        assert_int_equal(snapshot_add_topic(s, str_of(names[t]), PARTITIONS), t);
-        s->topics[t].config.retention_ms = w->retention_ms;
-        for (uint32_t p = 0; p < PARTITIONS; p++) {
-            s->partitions[s->topics[t].first_partition + p].start = w->start[t][p];
-            s->partitions[s->topics[t].first_partition + p].end = w->end;
-            if (w->committed[t][p] != NOWHERE)
-                assert_non_null(snapshot_add_position(s, group, t, (int32_t)p, w->committed[t][p]));
-        }
-    }
-    snapshot_seal(s, w->now);
-    history_observe(w->history, s);
-    w->snapshot = s;
-    w->findings = evaluate_with(w->history, s, w->now, &w->rules, &w->overrides, STR_LITERAL("here"));
-}
-
-static void polls(struct world *w, int count)
-{
-    for (int i = 0; i < count; i++)
-        poll_after(w, 15);
-}
-
-static bool is(const struct world *w, enum condition condition)
-{
-    return w->findings->groups[0].conditions >> condition & 1u;
-}
-
-/* The number of the partition of that topic on which the condition is said to be true; NOWHERE: on none. */
-static int32_t where(const struct world *w, enum condition condition, uint32_t topic)
-{
-    for (uint32_t i = 0; i < w->findings->where_count; i++) {
-        const struct finding *finding = &w->findings->wheres[i];
-        if (finding->condition != condition || finding->position == NO_INDEX ||
-            w->snapshot->subscriptions[finding->subscription].topic != topic)
-            continue;
-        return w->snapshot->partitions[w->snapshot->positions[finding->position].partition].number;
-    }
-    return NOWHERE;
-}
-
-static const struct subscription_findings *on(const struct world *w, uint32_t topic)
-{
-    return &w->findings->subscriptions[topic];
-}
+#include "tests/lib/topics_world.h"
 
 /* Retention takes unread messages of one topic from partition 1 and, later, of the other from partition 0:
  * both are named, each with its own partition, long after the loss, since the reader still stands before the
@@ -230,77 +124,14 @@ static void test_offsets_expiring(void **state)
     assert_int_equal(w->findings->groups[0].offsets_expire, UNKNOWN);
 }
 
-static void override(struct world *w, const char *groups, const char *topics, const char *rule,
-                     const char *value)
-{
-    struct error error = {0};
-    struct override *added = overrides_add(&w->overrides);
-    if (groups != NULL)
-        assert_true(name_filter_add(&added->groups, FILTER_INCLUDE, groups, &error));
-    if (topics != NULL)
-        assert_true(name_filter_add(&added->topics, FILTER_INCLUDE, topics, &error));
-    assert_true(rules_set_some(&added->rules, &added->set, rule, value, &error));
-}
-
-/* Retention of a day is two days short of the usual recovery window; for one topic a shorter window is
- * wanted, for another that keeps its messages for ever nothing is missing. */
-static void test_retention_shortfall(void **state)
-{
-    struct world *w = *state;
-    polls(w, 1);
-    assert_int_equal(w->findings->topics[0].shortfall_ms, UNKNOWN);
-    w->retention_ms = 86400 * 1000;
-    polls(w, 1);
-    assert_int_equal(w->findings->topics[0].shortfall_ms, 2 * 86400 * 1000);
-    override(w, NULL, "pay.*", "recovery_window", "36h");
-    override(w, "billing", NULL, "recovery_window", "500h"); /* about a group, not about the topic */
-    polls(w, 1);
-    assert_int_equal(w->findings->topics[0].shortfall_ms, 2 * 86400 * 1000);
-    assert_int_equal(w->findings->topics[1].shortfall_ms, 12 * 3600 * 1000);
-    w->retention_ms = -1;
-    polls(w, 1);
-    assert_int_equal(w->findings->topics[0].shortfall_ms, 0);
-}
-
-/* A group may be behind by an hour, on one topic by two minutes only: its objective is the hour, and falling
- * behind is said of that topic alone. Other numbers hold from the next poll on. */
-static void test_overrides(void **state)
-{
-    struct world *w = *state;
-    override(w, "bill.*", NULL, "objective", "1h");
-    override(w, "bill.*", "payments", "objective", "2m");
-    override(w, "search", NULL, "objective", "1s");
-    for (int i = 0; i < 100; i++) { /* the reader gets ever further behind on both topics */
-        w->end += 1500;
-        for (int t = 0; t < TOPICS; t++)
-            for (int p = 0; p < PARTITIONS; p++)
-                w->committed[t][p] += 1000;
-        polls(w, 1);
-    }
-    assert_int_equal(w->findings->groups[0].objective_ms, 3600 * 1000);
-    assert_true(is(w, CONDITION_FALLING_BEHIND));
-    for (uint32_t i = 0; i < w->findings->where_count; i++)
-        if (w->findings->wheres[i].condition == CONDITION_FALLING_BEHIND)
-            assert_int_equal(w->snapshot->subscriptions[w->findings->wheres[i].subscription].topic, 1);
-    override(w, NULL, NULL, "objective", "3h");
-    polls(w, 1);
-    assert_int_equal(w->findings->groups[0].objective_ms, 3 * 3600 * 1000);
-    assert_false(is(w, CONDITION_FALLING_BEHIND));
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(test_both_topics_are_named),
-        TEST(test_loss_while_commits_are_unseen),
-        TEST(test_loss_while_away),
-        TEST(test_skipped),
-        TEST(test_read_during_an_outage),
-        TEST(test_read_between_two_polls),
+        TEST(test_both_topics_are_named), TEST(test_loss_while_commits_are_unseen),
+        TEST(test_loss_while_away),       TEST(test_skipped),
+        TEST(test_read_during_an_outage), TEST(test_read_between_two_polls),
         TEST(test_offsets_expiring),
-        TEST(test_retention_shortfall),
-        TEST(test_overrides),
     };
     return cmocka_run_group_tests_name("losses", tests, NULL, NULL);
 }
