@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import subprocess
+import time
 
 import pytest
 
@@ -66,6 +67,21 @@ def test_what_is_critical_comes_first_with_its_reason_and_exit_code(store):
         for part in ("stopped since", "without_progress", "(limit)", "Start its consumers", "stopped began", "committed"):
             assert part in output, part
         assert json.loads(status(daemon, "--json")[1])["groups"][0]["verdict"] == "stopped"
+
+
+def test_a_warning_has_an_exit_code_of_its_own(store):
+    """A group is an hour late on a compacted topic, next to one that has read all: a warning, and nothing graver."""
+    hour_ago_ms = int((time.time() - 3600) * 1000)
+    store.create("states", 1, "--config=cleanup.policy=compact")
+    store.append_records("states", ({"key": "user", "value": str(i), "timestamp": hour_ago_ms} for i in range(10)))
+    store.commit("slow", "states", 5)
+    with Daemon("--logstore", store.folder, "--rule", "objective=1s", "--rule", "stopped_after=1h") as daemon:
+        processes.wait_until(lambda: "compaction_risk" in status(daemon)[1], what="a warning")
+        code, output = status(daemon)
+        assert code == 1 and "2 groups, 1 with a warning" in output.splitlines()[-1], output
+        code, answer = status(daemon, "--json")
+        assert code == 1 and json.loads(answer)["groups"][0]["grade"] == "warning"
+        assert explain(daemon, "slow")[0] == 1 and explain(daemon, "billing")[0] == 0
 
 
 def test_a_hostile_name_has_no_power_over_the_terminal(store):

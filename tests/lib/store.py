@@ -1,5 +1,6 @@
 """A log store made with the program's own commands, for tests that need a source but no broker."""
 
+import json
 import subprocess
 
 from daemon import PROGRAM
@@ -16,11 +17,15 @@ class Store:
         )
         assert done.returncode == 0, done.stderr.decode()
 
-    def create(self, topic, partitions=1):
-        self._log("create", topic, "--partitions", partitions)
+    def create(self, topic, partitions=1, *options):
+        self._log("create", topic, "--partitions", partitions, *options)
 
     def append(self, topic, count):
         self._log("append", topic, lines=range(count))
+
+    def append_records(self, topic, records):
+        """Each a dictionary as `tidemark log append --json` takes it."""
+        self._log("append", topic, "--json", lines=map(json.dumps, records))
 
     def commit(self, group, topic, offset):
         self._log("commit", group, topic, 0, offset)
