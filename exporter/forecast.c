@@ -38,6 +38,10 @@ static struct overtaking overtaking_by_time(const struct scene *scene, const str
     int64_t elapsed = scene->now - mark->time, lag_ms = memory->steady_ms;
     found.headroom_ms = time_left(retention_ms, memory->lag_ms);
     found.horizon_ms = smaller(rules->horizon_ms, (int64_t)(rules->horizon_share * (double)retention_ms));
+    if (position_stands_still(memory, scene->history)) {
+        found.overtake_ms = found.headroom_ms;
+        return found;
+    }
     if (lag_ms == UNKNOWN || mark->lag_ms == UNKNOWN || elapsed < rules_pace(rules, look_back_ms))
         return found;
     double growth = (double)(lag_ms - mark->lag_ms) / (double)elapsed;

@@ -93,12 +93,18 @@ static int64_t next_move_due(const struct position_memory *memory, const struct 
     return last + position_cycle(memory, history) + saw_ms;
 }
 
+bool position_stands_still(const struct position_memory *memory, const struct history *history)
+{
+    return memory->unread_since != UNKNOWN &&
+           history->time > next_move_due(memory, history, memory->unread_since);
+}
+
 double position_speed(const struct position_memory *memory, const struct history *history)
 {
     const struct mark *mark = &memory->marks[0];
-    int64_t until = history->time, stands_since = memory->unread_since;
-    if (stands_since > mark->time && until <= next_move_due(memory, history, stands_since))
-        until = stands_since;
+    int64_t until = memory->unread_since > mark->time ? memory->unread_since : history->time;
+    if (position_stands_still(memory, history))
+        return 0;
     return until > mark->time
                ? ((double)memory->committed - (double)mark->committed) / (double)(until - mark->time)
                : 0;

@@ -261,8 +261,11 @@ int64_t position_lowest_lag(const struct position_memory *memory);
 /* Whether it has moved since it was first seen, or was away last, to a place of known time lag. */
 bool position_seen_moving(const struct position_memory *memory);
 
-/* Messages a millisecond that it has moved on since the older mark; below 0 when it was set back. It is
- * measured up to its last move as long as the next one isn't overdue, for commits come now and then. */
+/* Whether its next move is overdue: how fast it was before says nothing about now. */
+bool position_stands_still(const struct position_memory *memory, const struct history *history);
+
+/* Messages a millisecond that it has moved on since the older mark, up to its last move, for commits come now
+ * and then; 0 when it stands still, below 0 when it was set back. */
 double position_speed(const struct position_memory *memory, const struct history *history);
 
 /* How long it may stand still with something unread before that means anything: its cycle and more, or

@@ -40,7 +40,7 @@ static void say_retention_risk(struct buf *out, const struct case_at_hand *c)
         case_add_known_setting(out, " and retention is ", c->topic->config.retention_ms, "");
     if (reached)
         buf_add_text(out, "; the first unread message may be deleted at any moment");
-    else
+    else if (c->inputs[1] != c->inputs[0])
         case_add_known_duration(out, "; the first unread message may be deleted in ", c->inputs[0], "");
     buf_add_text(out, ".");
 }

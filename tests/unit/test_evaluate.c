@@ -378,6 +378,22 @@ static void test_headroom_is_known_at_once(void **state)
     assert_int_equal(w->findings->subscriptions[0].overtake_ms, UNKNOWN);
 }
 
+/* A reader with a backlog gets through it, and then reads nothing any more: deletion is there when its time
+ * is up, however fast it was before. */
+static void test_who_stands_still_is_overtaken_in_time(void **state)
+{
+    struct world *w = *state;
+    w->retention_ms = 3600000;
+    pass(w, 900, 5);
+    pass(w, 900, 12);
+    assert_int_equal(w->findings->subscriptions[0].overtake_ms, UNKNOWN);
+    assert_true(w->findings->subscriptions[0].catchup_ms != UNKNOWN);
+    pass(w, 90, 0);
+    assert_in_range(w->findings->subscriptions[0].headroom_ms, 3000000, 3400000);
+    assert_int_equal(w->findings->subscriptions[0].overtake_ms, w->findings->subscriptions[0].headroom_ms);
+    assert_int_equal(w->findings->subscriptions[0].catchup_ms, UNKNOWN);
+}
+
 /* A reader gets behind, and later catches up. Each time one poll sees no progress and the next one twice as
  * much: neither forecast moves by more than a fifth, and none comes that wasn't there. */
 static void test_forecasts_and_an_odd_sample(void **state)
@@ -773,6 +789,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_retention_without_timestamps, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_retention, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_headroom_is_known_at_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_who_stands_still_is_overtaken_in_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_forecasts_and_an_odd_sample, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_forecasts_follow_a_change_of_speed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_forecasts_follow_the_writer, set_up, tear_down),
