@@ -121,16 +121,25 @@ static void note_list_errors(struct kafka_poll *poll, const rd_kafka_error_t **e
                           STR_LITERAL("a broker"));
 }
 
+/* An error of librdkafka's own is below 0; a broker that refuses has answered. */
+bool kafka_nobody_answered(const rd_kafka_error_t *const *errors, size_t count, size_t brokers)
+{
+    bool nobody = count >= brokers && count > 0;
+    for (size_t i = 0; i < count && nobody; i++)
+        nobody = rd_kafka_error_code(errors[i]) < 0;
+    return nobody;
+}
+
 static bool take_list(struct kafka_poll *poll, struct kafka_groups *groups, rd_kafka_event_t *event,
                       struct error *error)
 {
     const rd_kafka_ListConsumerGroups_result_t *result = rd_kafka_event_ListConsumerGroups_result(event);
     if (result == NULL || rd_kafka_event_error(event) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return kafka_poll_broken(poll, rd_kafka_event_error(event), "list groups", error);
-    size_t failures;
+    size_t failures, listed;
     const rd_kafka_error_t **errors = rd_kafka_ListConsumerGroups_result_errors(result, &failures);
-    /* An error of librdkafka's own, below 0, says that nobody answered. */
-    if (failures >= poll->snapshot->broker_count && failures > 0 && rd_kafka_error_code(errors[0]) < 0)
+    rd_kafka_ListConsumerGroups_result_valid(result, &listed);
+    if (listed == 0 && kafka_nobody_answered(errors, failures, poll->snapshot->broker_count))
         return kafka_poll_broken(poll, rd_kafka_error_code(errors[0]), "list groups", error);
     note_list_errors(poll, errors, failures);
     struct kafka_groups wanted = wanted_groups(poll, result);

@@ -32,6 +32,10 @@ void kafka_groups_move(struct kafka_groups *groups, const uint32_t *moved);
  * they do while they load them, are kept as they were known. False when no broker answered. */
 bool kafka_list_groups(struct kafka_poll *poll, struct kafka_groups *groups, struct error *error);
 
+/* Whether the errors of a request to all brokers say that none of them answered, if nothing else came.
+ * Brokers that have left the cluster are asked too, so there may be more errors than brokers. */
+bool kafka_nobody_answered(const rd_kafka_error_t *const *errors, size_t count, size_t brokers);
+
 /* Adds the groups' states and members to the snapshot, asked for in one call: of those of which the list and
  * the follower don't tell as much. */
 void kafka_describe_groups(struct kafka_poll *poll, struct kafka_groups *groups,

@@ -15,7 +15,7 @@ enum {
     ROUND_MS = 2000, /* until a partition from which nothing comes is given up for this poll */
     BATCH_MESSAGES = 256,
     SAMPLE_RECORDS = 10000,
-    BUDGET_MS = 2000,   /* of a poll; what doesn't fit is for the next ones */
+    BUDGET_MS = 2000,   /* of a poll, from the first answer on; what doesn't fit is for the next ones */
     INTERVAL_SHARE = 4, /* and at most this part of the poll interval */
 };
 
@@ -33,8 +33,9 @@ struct round {
     struct kafka_reader *reader;
     enum progress *progress; /* of each partition of the snapshot */
     size_t open, answered;
-    uint32_t last_topic; /* of the last message: the next one is likely of the same */
-    bool is_broken;      /* nothing comes any more */
+    int64_t budget_us, deadline_us; /* of the poll; there is no deadline until something has come */
+    uint32_t last_topic;            /* of the last message: the next one is likely of the same */
+    bool is_broken;                 /* nothing comes any more */
 };
 
 void kafka_reader_free(struct kafka_reader *reader)
@@ -117,26 +118,41 @@ static enum progress take_answer(struct round *round, uint32_t partition, const 
     return LOST;
 }
 
+/* A poll whose time were over before the first answer would get nowhere, and so would the next ones, where
+ * brokers take longer to answer than a short interval allows for. */
+static void begin_budget(struct round *round)
+{
+    if (round->deadline_us == INT64_MAX)
+        round->deadline_us = clock_monotonic_us() + round->budget_us;
+}
+
 static void take_message(struct round *round, const rd_kafka_message_t *message)
 {
     uint32_t partition = partition_of(round, message);
     if (partition == KAFKA_GONE || round->progress[partition] == LOST)
         return;
     bool was_open = round->progress[partition] == OPEN;
+    begin_budget(round);
     round->progress[partition] = take_answer(round, partition, message);
     round->open -= was_open;
     round->answered += was_open;
 }
 
-static void take_messages(struct round *round, int64_t deadline_us)
+/* For how long the round may still wait. */
+static int64_t time_left_us(const struct round *round, int64_t round_us)
+{
+    return (round_us < round->deadline_us ? round_us : round->deadline_us) - clock_monotonic_us();
+}
+
+static void take_messages(struct round *round, int64_t round_us)
 {
     rd_kafka_message_t *messages[BATCH_MESSAGES];
-    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(kafka_client_handle(round->reader->client));
-    for (int64_t now = clock_monotonic_us(); round->open > 0 && now < deadline_us;
-         now = clock_monotonic_us()) {
+    rd_kafka_t *handle = kafka_client_handle(round->reader->client);
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(handle);
+    for (int64_t left_us = time_left_us(round, round_us); round->open > 0 && left_us > 0;
+         left_us = time_left_us(round, round_us)) {
         /* A batch waits until it is full; the first message shouldn't. */
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(kafka_client_handle(round->reader->client),
-                                                             (int)((deadline_us - now) / 1000) + 1);
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(handle, (int)(left_us / 1000) + 1);
         if (message == NULL)
             break;
         take_message(round, message);
@@ -178,15 +194,15 @@ static rd_kafka_topic_partition_list_t *next_partitions(struct round *round, uin
     return list;
 }
 
-static void read_round(struct round *round, const rd_kafka_topic_partition_list_t *list, int64_t deadline_us)
+static void read_round(struct round *round, const rd_kafka_topic_partition_list_t *list)
 {
     rd_kafka_t *handle = kafka_client_handle(round->reader->client);
-    int64_t begun_us = clock_monotonic_us(), round_us = begun_us + (int64_t)ROUND_MS * 1000;
+    int64_t round_us = clock_monotonic_us() + (int64_t)ROUND_MS * 1000;
     rd_kafka_resp_err_t code = rd_kafka_assign(handle, list);
     round->open = (size_t)list->cnt;
     round->answered = 0;
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR)
-        take_messages(round, round_us < deadline_us ? round_us : deadline_us);
+        take_messages(round, round_us);
     if (code == RD_KAFKA_RESP_ERR_NO_ERROR && round->answered == 0 && clock_monotonic_us() >= round_us)
         code = RD_KAFKA_RESP_ERR__TIMED_OUT;
     rd_kafka_resp_err_t ended = rd_kafka_assign(handle, NULL);
@@ -206,13 +222,13 @@ static void close_partitions(struct round *round)
 }
 
 /* Goes through the partitions again and again, until nothing is wanted of any or time is up. */
-static void look_up(struct round *round, int64_t deadline_us)
+static void look_up(struct round *round)
 {
     uint32_t left = round->poll->snapshot->partition_count, idle = 0;
-    while (!round->is_broken && clock_monotonic_us() < deadline_us && idle < 2) {
+    while (!round->is_broken && clock_monotonic_us() < round->deadline_us && idle < 2) {
         rd_kafka_topic_partition_list_t *list = next_partitions(round, &left);
         if (list->cnt > 0)
-            read_round(round, list, deadline_us);
+            read_round(round, list);
         close_partitions(round);
         idle = list->cnt > 0 ? 0 : idle + 1;
         if (left == 0)
@@ -248,14 +264,19 @@ static rd_kafka_resp_err_t learn_topics(struct kafka_poll *poll, struct kafka_re
 static void look_up_wanted(struct kafka_poll *poll, struct kafka_layout *layout, struct kafka_reader *reader)
 {
     int64_t budget_ms = poll->config->poll_interval_ms / INTERVAL_SHARE;
-    struct round round = {.poll = poll, .layout = layout, .reader = reader};
-    int64_t deadline_us = clock_monotonic_us() + 1000 * (budget_ms < BUDGET_MS ? budget_ms : BUDGET_MS);
+    struct round round = {
+        .poll = poll,
+        .layout = layout,
+        .reader = reader,
+        .budget_us = 1000 * (budget_ms < BUDGET_MS ? budget_ms : BUDGET_MS),
+        .deadline_us = INT64_MAX,
+    };
     rd_kafka_resp_err_t code = learn_topics(poll, reader);
     round.is_broken = code != RD_KAFKA_RESP_ERR_NO_ERROR;
     if (round.is_broken)
         kafka_poll_failed(poll, STAGE_TIMESTAMPS, code, "metadata for", STR_LITERAL("records"));
     round.progress = MEM_ARRAY(poll->snapshot->partition_count, enum progress);
-    look_up(&round, deadline_us);
+    look_up(&round);
     free(round.progress);
     if (round.is_broken)
         kafka_reader_renew(reader);

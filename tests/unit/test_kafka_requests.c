@@ -153,29 +153,66 @@ static void produce(struct fixture *f)
     rd_kafka_destroy(producer);
 }
 
-/* A group has read three records of five. */
-static void test_timestamps_are_read(void **state)
+/* A group has read three records of five. Makes the snapshot of a poll, timestamps included, at that
+ * interval; returns the index of the topic. */
+static uint32_t observe_group(struct fixture *f, int64_t poll_interval_ms)
 {
-    struct fixture *f = *state;
     struct kafka_reader reader = {0};
     struct snapshot *s = f->poll.snapshot;
     struct error error = {0};
     assert_true(kafka_reader_open(&reader, &f->config, &error));
-    produce(f);
     uint32_t topic = (uint32_t)snapshot_find_topic(s, STR_LITERAL("orders"));
     uint32_t partition = s->topics[topic].first_partition + 2;
     s->partitions[partition].start = 0;
     s->partitions[partition].end = 5;
     snapshot_add_position(s, 0, topic, 2, 3);
     snapshot_seal(s, 10000);
-    f->config.poll_interval_ms = 15000;
+    f->config.poll_interval_ms = poll_interval_ms;
     kafka_read_timestamps(&f->poll, &f->layout, &reader);
+    kafka_reader_free(&reader);
+    return topic;
+}
+
+/* All is well. */
+static void test_timestamps_are_read(void **state)
+{
+    struct fixture *f = *state;
+    struct snapshot *s = f->poll.snapshot;
+    produce(f);
+    uint32_t topic = observe_group(f, 15000);
     assert_int_equal(s->positions[0].next_ts, 4000);
-    assert_int_equal(s->partitions[partition].start_ts, 1000);
+    assert_int_equal(s->partitions[s->topics[topic].first_partition + 2].start_ts, 1000);
     assert_true(s->topics[topic].unkeyed_ratio == 3.0 / 5);
     assert_true(s->topics[1 - topic].unkeyed_ratio < 0);
     assert_int_equal(f->report.errors[STAGE_TIMESTAMPS], 0);
-    kafka_reader_free(&reader);
+}
+
+/* The broker takes longer to answer than the whole of what a poll may spend on timestamps. */
+static void test_a_slow_broker_tells_of_timestamps(void **state)
+{
+    struct fixture *f = *state;
+    struct snapshot *s = f->poll.snapshot;
+    produce(f);
+    assert_int_equal(rd_kafka_mock_broker_set_rtt(f->cluster, 1, 100), RD_KAFKA_RESP_ERR_NO_ERROR);
+    observe_group(f, 100);
+    assert_int_equal(s->positions[0].next_ts, 4000);
+    assert_int_equal(f->report.errors[STAGE_TIMESTAMPS], 0);
+}
+
+/* Of two brokers, the first to fail is silent. */
+static void test_nobody_answers_only_if_all_are_silent(void **state)
+{
+    rd_kafka_error_t *silence = rd_kafka_error_new(RD_KAFKA_RESP_ERR__TRANSPORT, NULL);
+    rd_kafka_error_t *refusal = rd_kafka_error_new(RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS, NULL);
+    const rd_kafka_error_t *both[] = {silence, refusal}, *silent[] = {silence, silence};
+    (void)state;
+    assert_false(kafka_nobody_answered(both, 2, 2));
+    assert_true(kafka_nobody_answered(silent, 2, 2));
+    assert_true(kafka_nobody_answered(silent, 2, 1));
+    assert_false(kafka_nobody_answered(silent, 1, 2));
+    assert_false(kafka_nobody_answered(silent, 0, 0));
+    rd_kafka_error_destroy(silence);
+    rd_kafka_error_destroy(refusal);
 }
 
 /* The broker answers that it is no longer the coordinator of the group. librdkafka 2.0.2 crashes on that if
@@ -211,6 +248,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_topic_that_fails_costs_only_itself, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_stale_client_is_noticed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_timestamps_are_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_slow_broker_tells_of_timestamps, set_up, tear_down),
+        cmocka_unit_test(test_nobody_answers_only_if_all_are_silent),
         cmocka_unit_test_setup_teardown(test_a_coordinator_that_has_moved, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_group_that_may_not_be_read, set_up, tear_down),
     };
