@@ -18,8 +18,9 @@
 enum {
     BATCH_MESSAGES = 512,
     GOALS_MS = 2000,
-    AWAIT_MS = 200,  /* until the first reading looks whether it is to stop */
-    SETTLE_MS = 250, /* without anything new of what is missing, until a poll goes on without it */
+    AWAIT_MS = 200,   /* until the first reading looks whether it is to stop */
+    WAKE_MS = 20,     /* without anything at all, until the client is woken */
+    SETTLE_MS = 1000, /* without anything new of what is missing, until a poll goes on without it */
     PROBE_MS = 5000,
     RETRY_US = 5 * 60 * 1000000, /* until what was denied is tried again */
     BEHIND_US = 60 * 1000000,    /* until a partition that stays behind is read by a new client */
@@ -332,6 +333,13 @@ static uint64_t count_missing(const struct kafka_follower *follower)
     return missing;
 }
 
+/* Any request wakes librdkafka 2.0.2, which otherwise looks only once a second whether its queue has room
+ * again; this one also tells whether there is something to wait for. */
+static void wake(struct kafka_follower *follower, const struct kafka_poll *poll)
+{
+    ask_leaders(follower, poll, is_behind, list_last_stable);
+}
+
 /* Reads for as long as what is missing comes. What comes beyond the targets is no reason to wait for the
  * rest: a cluster is written all the time. */
 static void read_missing(struct kafka_follower *follower, const struct kafka_poll *poll)
@@ -339,9 +347,12 @@ static void read_missing(struct kafka_follower *follower, const struct kafka_pol
     uint64_t missing = count_missing(follower);
     int64_t now = clock_monotonic_us();
     int64_t end_us = now + (int64_t)kafka_poll_timeout_ms(poll) * 1000, pause_us = now + SETTLE_MS * 1000;
+    int wait_ms = 0; /* the queue may have been full since the last poll */
     while (missing > 0 && now < end_us && now < pause_us) {
-        int64_t left_us = (pause_us < end_us ? pause_us : end_us) - now;
-        take_messages(follower, (int)(left_us / 1000) + 1);
+        if (!take_messages(follower, wait_ms)) {
+            wake(follower, poll);
+            wait_ms = WAKE_MS;
+        }
         uint64_t left = count_missing(follower);
         now = clock_monotonic_us();
         if (left < missing)
@@ -393,11 +404,6 @@ void kafka_follower_settle(struct kafka_follower *follower, struct kafka_poll *p
     }
     begin_poll(follower, poll);
     ask_leaders(follower, poll, is_any, list_high_watermarks);
-    while (count_missing(follower) > 0 && take_messages(follower, 0))
-        continue;
-    /* This also wakes librdkafka, which otherwise looks once a second whether its queue has room again. */
-    if (count_missing(follower) > 0)
-        ask_leaders(follower, poll, is_behind, list_last_stable);
     read_missing(follower, poll);
     end_poll(follower);
 }
