@@ -258,7 +258,7 @@ def test_what_a_poll_has_no_time_to_look_up_is_absent_and_never_guessed(own_kafk
 
 
 class Ages(PageWatch):
-    """Holds of each page when the poll behind it ended, and the time lags by group and partition."""
+    """Holds of each poll that was seen when it ended, and the time lags by group and partition."""
 
     def __init__(self, daemon):
         super().__init__(daemon)
@@ -266,7 +266,7 @@ class Ages(PageWatch):
 
     def look(self, page):
         polled = page.get_text("tidemark_source_last_success_timestamp_seconds", cluster="default")
-        if polled is not None:
+        if polled is not None and (not self.seen or self.seen[-1][0] != float(polled)):
             self.seen.append((float(polled), page.by("kafka_consumergroup_lag_seconds", "consumergroup", "partition")))
 
 
