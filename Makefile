@@ -267,8 +267,10 @@ test: setup-test
 	@$(MAKE) --no-print-directory kafka python-tools
 	@$(PYTHON) tests/run --build $(BUILD) --build $(BUILD)/sanitized --kafka $(KAFKA)
 
-# Scrapes, reloads, polls and protection at once. Not a part of `make test`: it would be a third build.
-THREAD_TESTS := test_formats or test_http_limits or test_web_config or test_cardinality or test_groups or test_reload or test_state
+# Scrapes, reloads, polls, protection and Kafka's clients at once. Not a part of `make test`: it would be a third
+# build.
+THREAD_TESTS := test_kafka_follow or test_kafka_failures or test_kafka_brokers or test_formats or test_http_limits \
+                or test_web_config or test_cardinality or test_groups or test_reload or test_state
 .PHONY: test-thread
 test-thread: setup-test
 	@$(MAKE) --no-print-directory test-programs BUILD=$(BUILD)/thread SANITIZE=thread CFLAGS='-O1 -g'

@@ -3,17 +3,20 @@ stands in that topic."""
 
 import itertools
 import json
+import signal
 import struct
 import urllib.error
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
+import exposition
 import kafka_wire
 from daemon import Daemon, run
-from kafka_offsets_topic import commit_key, commit_value, offsets_from, partition_of, string, wait_following, write_record
+from kafka_offsets_topic import FOLLOWED, commit_key, commit_value, offsets_from, partition_of, string, wait_following, write_record
 from kafka_schema import coordinator_schemas, record, versions_of
 from kafka_traffic import QUIET, commit, members, produce, transaction
+from page_watch import PageWatch
 from processes import wait_until
 
 _numbers = itertools.count()
@@ -45,6 +48,43 @@ def test_commits_are_followed_and_the_source_says_so(kafka, name):
         assert page_commits(daemon, where) == {"0": 9, "1": 2}
         details = json.loads(daemon.get(f"/api/v1/groups/{group}?cluster=default"))
         assert "commit_ts" in json.dumps(details), "the time of a commit is known where it is followed"
+
+
+def test_the_first_poll_asks_and_the_topic_is_read_in_the_background(kafka, name):
+    """A page of one poll: the lag is there, and it says that the topic is only being read yet."""
+    topic, group = f"{name}orders", f"{name}billing"
+    kafka.create_topic(topic, 1)
+    produce(kafka, topic, {0: 10})
+    commit(kafka, group, topic, {0: 4})
+    code, printed, errors = run("serve", "--kafka", kafka.bootstrap, "--once")
+    assert code == 0, errors
+    page = exposition.parse(printed)
+    assert page.by("kafka_consumergroup_lag", "consumergroup", "topic", "partition")[group, topic, "0"] == 6
+    assert page.by("tidemark_source_info", "offsets", "rebalances") == {("admin", "sampled"): 1}
+
+
+def test_what_is_deleted_leaves_the_page(kafka, name):
+    """By Kafka's own tool the commits of a group on one topic are deleted, and then the whole group."""
+    kept, deleted, group = f"{name}kept", f"{name}deleted", f"{name}billing"
+    tool = ["org.apache.kafka.tools.consumer.group.ConsumerGroupCommand", "kafka.admin.ConsumerGroupCommand"]
+    for topic in (kept, deleted):
+        kafka.create_topic(topic, 2)
+        produce(kafka, topic, {0: 10, 1: 10})
+        commit(kafka, group, topic, {0: 4, 1: 5})
+
+    def shown(page):
+        lags = page.by("kafka_consumergroup_lag", "consumergroup", "topic", "partition")
+        return {series[1:]: lag for series, lag in lags.items() if series[0] == group}
+
+    of_kept, of_deleted = ({(topic, "0"): 6, (topic, "1"): 5} for topic in (kept, deleted))
+    with Daemon("--kafka", kafka.bootstrap) as daemon:
+        wait_following(daemon)
+        daemon.page_when(lambda page: shown(page) == {**of_kept, **of_deleted})
+        kafka.tool(tool, "--delete-offsets", "--group", group, "--topic", deleted)
+        daemon.page_when(lambda page: shown(page) == of_kept)
+        kafka.tool(tool, "--delete", "--group", group)
+        daemon.page_when(lambda page: all(dict(labels).get("consumergroup") != group for _, labels in page))
+        assert offsets_from(daemon)["offsets"] == "topic"
 
 
 def page_commits(daemon, where):
@@ -335,6 +375,74 @@ def test_admin_is_kept_where_it_is_configured(kafka, name, tmp_path):
     file.write_text(json.dumps({"sources": [{**source, "offsets": "guess"}]}))
     code, _, errors = run("serve", "--config", file, "--once")
     assert code != 0 and "auto, admin or topic" in errors
+
+
+def test_rebalances_are_sampled_where_the_topic_is_not_read(kafka, name, tmp_path):
+    """`offsets: admin`: a member comes and goes, and each time the daemon has seen the group at rest."""
+    topic, group = f"{name}orders", f"{name}billing"
+    kafka.create_topic(topic, 2)
+    file = tmp_path / "tidemark.json"
+    file.write_text(json.dumps({"sources": [{"name": "default", "kafka": kafka.bootstrap, "offsets": "admin"}]}))
+    with members(kafka, group, [topic]) as (first,), Daemon("--config", file) as daemon:
+
+        def at_rest(count):
+            values = group_values(daemon, group)
+            return (values["members"], values["idle_members"]) == (count, 0)  # unknown while it rebalances
+
+        def wait_for(count, *consumers):
+            wait_until(lambda: poll(*consumers) or at_rest(count), 60, f"{count} members at rest", pause=0)
+
+        wait_for(1, first)
+        before = rebalances(daemon, group)
+        other = Consumer({"bootstrap.servers": kafka.bootstrap, "group.id": group, **TIMES, **QUIET})
+        try:
+            other.subscribe([topic])
+            wait_for(2, first, other)
+        finally:
+            other.close()
+        wait_for(1, first)
+        assert rebalances(daemon, group) >= before + 2
+        assert daemon.page().by("tidemark_source_info", "rebalances") == {("sampled",): 1}
+
+
+class Lags(PageWatch):
+    """Holds each lag of the group that was ever shown, and how commits were learnt then."""
+
+    def __init__(self, daemon, group):
+        super().__init__(daemon)
+        self.group, self.lags, self.ways = group, set(), set()
+
+    def look(self, page):
+        self.lags.add(page.by("kafka_consumergroup_lag", "consumergroup").get((self.group,)))
+        self.ways.update(page.by("tidemark_source_info", "offsets"))
+
+
+def test_reloads_change_how_commits_are_learnt(kafka, name, tmp_path):
+    """Again and again, also while the topic is read for the first time; the lag never vanishes and is never another."""
+    topic, group = f"{name}orders", f"{name}billing"
+    kafka.create_topic(topic, 1)
+    produce(kafka, topic, {0: 10})
+    commit(kafka, group, topic, {0: 3})
+    file = tmp_path / "tidemark.json"
+    because = {"admin": "the configuration says so", "topic": FOLLOWED}
+
+    def write(offsets):
+        source = {"name": "default", "kafka": kafka.bootstrap, "offsets": offsets, "groups": {"include": [group]}}
+        file.write_text(json.dumps({"sources": [source]}))
+
+    write("topic")
+    with Daemon("--config", file) as daemon:
+        daemon.page_when(lambda page: page.by("kafka_consumergroup_lag", "consumergroup") == {(group,): 7})
+        with Lags(daemon, group) as watch:
+            for number, offsets in enumerate(["admin", "topic"] * 4, 1):
+                write(offsets)
+                daemon.process.send_signal(signal.SIGHUP)
+                wait_until(lambda number=number: daemon.logged().count("configuration reloaded") == number, 30, "the reload")
+                if number > 4:  # the ones before follow each other without a pause
+                    wait_until(lambda because=because[offsets]: offsets_from(daemon)["offsets_because"] == because, 60, offsets)
+        assert watch.lags == {7} and watch.ways == {("admin",), ("topic",)}
+        commit(kafka, group, topic, {0: 8})
+        daemon.page_when(lambda page: page.by("kafka_consumergroup_lag", "consumergroup") == {(group,): 2})
 
 
 @pytest.mark.once

@@ -184,6 +184,19 @@ def test_settings_that_decide_about_loss_are_the_topics_own(kafka, tmp_path):
     assert observed["offsets_retention_minutes"] == 7 * 24 * 60
 
 
+def test_settings_are_asked_for_in_one_request_and_seldom(kafka, tmp_path):
+    """Of twenty topics, while the daemon polls ten times: one request about the topics and one about the broker."""
+    for number in range(20):
+        kafka.create_topic(f"seldom-{number}", 1, retention_ms=3600000)
+    source = {"name": "default", "kafka": kafka.bootstrap, "topics": {"include": ["seldom-.*"]}, "properties": {"debug": "protocol"}}
+    file = tmp_path / "tidemark.json"
+    file.write_text(json.dumps({"sources": [source]}))
+    with Daemon("--config", file) as daemon:
+        daemon.page_when(lambda page: page.by("kafka_topic_retention_seconds", "topic") == {(f"seldom-{n}",): 3600 for n in range(20)})
+        wait_for_polls(daemon, 10)
+        assert daemon.logged().count("Sent DescribeConfigsRequest") == 2
+
+
 def test_an_open_transaction_holds_the_last_stable_offset(kafka):
     """A producer has one transaction committed and one of three messages open."""
     kafka.create_topic("stable", 1)
@@ -227,32 +240,43 @@ def test_a_trailing_marker_is_nothing_unread(kafka):
         assert age_of(page, "marked-done", "marked") == 0
 
 
+LARGE = b"x" * 2000
+
+
+def in_small_answers(kafka, folder):
+    """Options by which a poll looks up for 25 ms, and is told of one partition an answer where messages are LARGE."""
+    limits = {"message.max.bytes": "1000", "fetch.max.bytes": "1000"}
+    file = folder / "tidemark.json"
+    file.write_text(json.dumps({"sources": [{"name": "default", "kafka": kafka.bootstrap, "properties": limits}]}))
+    return "--config", file
+
+
 @pytest.mark.once
-def test_what_a_poll_has_no_time_to_look_up_is_absent_and_never_guessed(own_kafka):
-    """A group is one, two or three messages behind on each of many partitions, each of another age, and a poll may
-    look up for 25 ms only: what is shown of a position is its age, or nothing, until all are known."""
-    kafka = own_kafka()
-    ages = {partition: 250_000 - 100 * partition for partition in range(2000)}
+def test_what_a_poll_has_no_time_to_look_up_is_absent_and_never_guessed(kafka, tmp_path):
+    """A group is one, two or three messages behind on each of many partitions, each of another age: what is shown of a
+    position is its age, or nothing, until all are known."""
+    ages = {partition: 250_000 - 100 * partition for partition in range(100)}
     kafka.create_topic("many", len(ages))
     clock = Clock()
     producer = Producer({"bootstrap.servers": kafka.bootstrap, **QUIET})
     for partition, age in ages.items():
         for older in [1000] + [0] * (1 + partition % 3):
-            producer.produce("many", b"x", partition=partition, timestamp=int((clock.begun - age - older) * 1000))
+            producer.produce("many", LARGE, partition=partition, timestamp=int((clock.begun - age - older) * 1000))
     assert producer.flush(PATIENCE_S) == 0
     commit(kafka, "many-reader", "many", {partition: 1 for partition in ages})
     counts = []
 
     def are_all_right(page):
         """Not an assertion, which page_when() would take for "not yet"."""
-        shown = page.by("kafka_consumergroup_lag_seconds", "partition")
-        wrong = {partition: age for (partition,), age in shown.items() if not clock.fits(age, ages[int(partition)])}
+        lags = page.by("kafka_consumergroup_lag_seconds", "consumergroup", "topic", "partition")
+        shown = {int(partition): age for (_, topic, partition), age in lags.items() if topic == "many"}
+        wrong = {partition: age for partition, age in shown.items() if not clock.fits(age, ages[partition])}
         counts.append(len(shown))
         if wrong:
             raise ValueError(f"positions with a time lag that isn't theirs: {wrong}")
         return len(shown) == len(ages)
 
-    with Daemon("--kafka", kafka.bootstrap, poll_interval="100ms") as daemon:
+    with Daemon(*in_small_answers(kafka, tmp_path), poll_interval="100ms") as daemon:
         daemon.page_when(are_all_right, timeout=300)
         assert any(0 < count < len(ages) for count in counts), f"one poll had time for all: {counts}"
 
@@ -282,15 +306,15 @@ def last_success(daemon):
 
 
 @pytest.mark.once
-def test_what_a_poll_has_no_time_to_look_up_lies_between_two_polls(own_kafka):
-    """While the daemon watches, more partitions are written to than a poll can look up in its 25 ms, twice, for two
-    groups that wait for the first and for the fourth record. Timestamps are of yesterday, so a time lag tells how
-    it was learnt: from the timestamp, or from the two polls between which the record came."""
+def test_what_a_poll_has_no_time_to_look_up_lies_between_two_polls(own_kafka, tmp_path):
+    """While the daemon watches, more partitions are written to than a poll can look up, twice, for two groups that
+    wait for the first and for the fourth record. Timestamps are of yesterday, so a time lag tells how it was learnt:
+    from the timestamp, or from the two polls between which the record came."""
     kafka = own_kafka()
-    partitions, long_ago = range(1000), 100_000
+    partitions, long_ago = range(100), 100_000
     kafka.create_topic("bracketed", len(partitions))
     written = {}  # by group: when its first unread record was not there yet, its timestamp, and when polls have seen it
-    with Daemon("--kafka", kafka.bootstrap, poll_interval="100ms") as daemon, Ages(daemon) as ages:
+    with Daemon(*in_small_answers(kafka, tmp_path), poll_interval="100ms") as daemon, Ages(daemon) as ages:
         for offset in (0, 3):
             group = f"bracketed-{offset}"
             commit(kafka, group, "bracketed", dict.fromkeys(partitions, offset))
@@ -300,7 +324,7 @@ def test_what_a_poll_has_no_time_to_look_up_lies_between_two_polls(own_kafka):
             stamp = time.time() - long_ago
             producer = Producer({"bootstrap.servers": kafka.bootstrap, **QUIET})
             for partition in [*partitions] * 3:
-                producer.produce("bracketed", b"x", partition=partition, timestamp=int(stamp * 1000))
+                producer.produce("bracketed", LARGE, partition=partition, timestamp=int(stamp * 1000))
             assert producer.flush(PATIENCE_S) == 0
             wait_for_polls(daemon, 2)
             written[group] = (begun, stamp, time.time())

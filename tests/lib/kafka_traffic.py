@@ -70,7 +70,7 @@ def commit(cluster, group, topic, offsets):
     consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": group, **QUIET})
     try:
         wanted = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
-        processes.wait_until(lambda: _committed(consumer, wanted), 30, "the group's coordinator")
+        processes.wait_until(lambda: _committed(consumer, wanted), PATIENCE_S, "the group's coordinator")
     finally:
         consumer.close()
 
