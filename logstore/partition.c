@@ -14,8 +14,8 @@
  * 3. start <= durable <= end <= written, but that in the modes without a sync before each answer the end runs
  * ahead of what is durable.
  * 4. After a sync that failed the kernel takes for written what isn't, and a further sync would succeed
- * without having done anything. So the slot counts such failures, and who syncs next writes again what is in
- * doubt.
+ * without having done anything. So the slot tells of each sync from before it begins until it has succeeded,
+ * and who syncs next writes again what is in doubt: also where the process died before it could tell anybody.
  */
 
 enum { SMALLEST_STEP = 16384, LARGEST_STEP = 16777216 };
@@ -117,26 +117,35 @@ static bool begin_segment(struct partition *partition, struct slot *slot, struct
     return true;
 }
 
-/* Notes in the slot that a sync has failed, whose error is told already. The caller holds the append lock,
- * and gives up what it was about. */
-static void note_failed_sync(struct partition *partition)
-{
-    struct slot slot;
-    struct error ignored = {0};
-    const struct file *file = &partition->store->partitions_file;
-    if (slot_read(file, partition->slot, &slot, &ignored)) {
-        slot.failed_syncs++;
-        (void)slot_write(file, partition->slot, &slot, &ignored);
-    }
-    error_clear(&ignored);
-}
-
-/* Writes once more what a failed sync has left in doubt. ERROR_CORRUPT: it is lost already, and the partition
- * takes nothing more until the machine has booted, which cuts off what never was durable. */
+/* Writes once more what a sync that didn't succeed has left in doubt. ERROR_CORRUPT: it is lost already, and
+ * the partition takes nothing more until the machine has booted, which cuts off what never was durable. */
 static bool settle_doubt(const struct segment *segment, const struct slot *slot, struct error *error)
 {
-    return slot->failed_syncs == 0 ||
+    return slot->open_syncs == 0 ||
            scan_write_again(segment, slot->durable_position, slot->position, error);
+}
+
+/* Tells in the slot, which is as it was read under the append lock, that a sync begins. */
+static bool begin_sync(struct partition *partition, struct slot *slot, struct error *error)
+{
+    slot->open_syncs++;
+    return slot_write(&partition->store->partitions_file, partition->slot, slot, error);
+}
+
+/* Tells in the slot that the records which `synced` tells of are on the disk. */
+static bool end_sync(struct partition *partition, struct slot *slot, const struct slot *synced,
+                     struct error *error)
+{
+    if (synced->written > slot->durable)
+        slot->durable = synced->written;
+    if (slot->segment == synced->segment && slot->open_syncs == synced->open_syncs) {
+        slot->open_syncs = 0;
+        if (synced->position > slot->durable_position)
+            slot->durable_position = synced->position;
+    }
+    if (slot->end < slot->durable)
+        slot->end = slot->durable;
+    return slot_write(&partition->store->partitions_file, partition->slot, slot, error);
 }
 
 /* Syncs a segment, and its name unless that was done with the first of its batches. */
@@ -149,21 +158,25 @@ static bool sync_segment(struct partition *partition, const struct slot *slot, c
 }
 
 /* Ends the active segment; what it holds is on the disk then, in every mode, so that only active segments
- * have to be looked through after a crash of the machine. */
+ * have to be looked through after a crash of the machine. The slot on disk doesn't tell of the end yet, nor
+ * of batches in front of it that are part of the log together with those behind it only. */
 static bool end_segment(struct partition *partition, struct slot *slot, struct error *error)
 {
     uint8_t bytes[BATCH_HEADER_SIZE];
+    struct slot before;
     const struct segment *segment = &partition->segment;
     batch_encode_end(bytes, slot->written, slot->max_timestamp, slot->chain);
     if (!settle_doubt(segment, slot, error) ||
-        !fsio_write(&segment->log, bytes, sizeof bytes, slot->position, error))
+        !fsio_write(&segment->log, bytes, sizeof bytes, slot->position, error) ||
+        !slot_read(&partition->store->partitions_file, partition->slot, &before, error) ||
+        !begin_sync(partition, &before, error) || !sync_segment(partition, slot, &segment->log, error) ||
+        !end_sync(partition, &before, &before, error))
         return false;
-    if (!sync_segment(partition, slot, &segment->log, error)) {
-        note_failed_sync(partition);
-        return false;
-    }
+    slot->sequence = before.sequence;
     slot->durable = slot->written;
-    slot->failed_syncs = 0;
+    if (slot->end < slot->durable)
+        slot->end = slot->durable;
+    slot->open_syncs = 0;
     return true;
 }
 
@@ -322,8 +335,8 @@ bool partition_take_rolled(struct partition *partition)
 /* --- syncing ---------------------------------------------------------------------------------------------
  */
 
-/* An own descriptor of the active segment, so that it can be synced while others append to it. What is in
- * doubt is written again. */
+/* Begins a sync of the active segment, by an own descriptor, so that others can append to it meanwhile. What
+ * is in doubt is written again. */
 static bool borrow_active(struct partition *partition, struct slot *slot, struct file *file,
                           struct error *error)
 {
@@ -332,39 +345,24 @@ static bool borrow_active(struct partition *partition, struct slot *slot, struct
         return false;
     bool done = slot->segment < 0 ||
                 (open_active(partition, slot, error) && settle_doubt(&partition->segment, slot, error) &&
-                 fsio_duplicate(&partition->segment.log, file, error));
+                 fsio_duplicate(&partition->segment.log, file, error) && begin_sync(partition, slot, error));
+    if (!done)
+        fsio_close(file);
     partition_unlock(partition);
     return done;
 }
 
-/* Writes into *slot that the records which `synced` tells of are on the disk. */
-static void mark_durable(struct slot *slot, const struct slot *synced)
-{
-    if (synced->written > slot->durable)
-        slot->durable = synced->written;
-    if (slot->segment == synced->segment && slot->failed_syncs == synced->failed_syncs) {
-        slot->failed_syncs = 0;
-        if (synced->position > slot->durable_position)
-            slot->durable_position = synced->position;
-    }
-    if (slot->end < slot->durable)
-        slot->end = slot->durable;
-}
-
-/* Notes that the records which `synced` tells of were synced, unless another sync failed meanwhile. */
-static bool note_durable(struct partition *partition, const struct slot *synced, struct error *error)
+/* Notes that the records which `synced` tells of were synced. *certain: no other sync began meanwhile without
+ * having succeeded: of what it left behind this one, which then did nothing for it, may not have been told. */
+static bool note_durable(struct partition *partition, const struct slot *synced, bool *certain,
+                         struct error *error)
 {
     struct slot slot;
     if (!partition_lock(partition, &slot, error))
         return false;
-    bool done = slot.durable >= synced->written || slot.failed_syncs == synced->failed_syncs;
-    if (done) {
-        mark_durable(&slot, synced);
-        done = slot_write(&partition->store->partitions_file, partition->slot, &slot, error);
-    } else {
-        error_set(error, ERROR_IO, "another sync of the partition failed in the same moment");
-    }
-    if (done && synced->written == slot.written)
+    *certain = slot.durable >= synced->written || slot.open_syncs == synced->open_syncs;
+    bool done = !*certain || end_sync(partition, &slot, synced, error);
+    if (done && *certain && synced->written == slot.written)
         partition->unsynced = false;
     partition_unlock(partition);
     return done;
@@ -372,26 +370,22 @@ static bool note_durable(struct partition *partition, const struct slot *synced,
 
 static bool sync_active(struct partition *partition, int64_t offset, struct error *error)
 {
-    struct slot slot;
-    struct file file;
     struct segment_place place = partition_place(partition);
-    if (!store_read_slot(partition->store, &place, partition->slot, &slot, error))
-        return false;
-    if (slot.durable >= offset && slot.end >= offset)
-        return true; /* somebody else's sync, which began after our write, did it */
-    if (!borrow_active(partition, &slot, &file, error))
-        return false;
-    bool done = file.fd < 0 || sync_segment(partition, &slot, &file, error);
-    fsio_close(&file);
-    if (done)
-        return note_durable(partition, &slot, error);
-    struct error ignored = {0};
-    if (partition_lock(partition, &slot, &ignored)) {
-        note_failed_sync(partition);
-        partition_unlock(partition);
+    for (bool certain = false; !certain;) {
+        struct slot slot;
+        struct file file;
+        if (!store_read_slot(partition->store, &place, partition->slot, &slot, error))
+            return false;
+        if (slot.durable >= offset && slot.end >= offset)
+            return true; /* somebody else's sync, which began after our write, did it */
+        if (!borrow_active(partition, &slot, &file, error))
+            return false;
+        bool done = file.fd < 0 || sync_segment(partition, &slot, &file, error);
+        fsio_close(&file);
+        if (!done || !note_durable(partition, &slot, &certain, error))
+            return false;
     }
-    error_clear(&ignored);
-    return false;
+    return true;
 }
 
 bool partition_sync(struct partition *partition, int64_t offset, struct error *error)

@@ -180,7 +180,7 @@ static bool conclude(struct recovery *recovery, struct slot *slot, struct error 
         return false;
     }
     uint64_t durable = slot->segment == recovery->segment.base ? slot->durable_position : HEAD_SIZE;
-    if ((slot->failed_syncs > 0 &&
+    if ((slot->open_syncs > 0 &&
          !scan_write_again(&recovery->segment, durable, recovery->position, error)) ||
         !fsio_sync(&recovery->segment.log, error) || !segment_sync_names(&recovery->place, error) ||
         !segment_remove_behind(&recovery->place, recovery->segment.base, error))
@@ -193,7 +193,7 @@ static bool conclude(struct recovery *recovery, struct slot *slot, struct error 
     slot->written = slot->end = slot->durable = recovery->written;
     slot->max_timestamp = recovery->max_timestamp;
     slot->chain = recovery->chain;
-    slot->failed_syncs = 0;
+    slot->open_syncs = 0;
     return correct_start(recovery, slot, error);
 }
 

@@ -23,7 +23,7 @@ enum {
     AT_MAX_TIMESTAMP = 96,
     AT_SEGMENT_BEGAN = 104,
     AT_CHAIN = 112,
-    AT_FAILED_SYNCS = 116,
+    AT_OPEN_SYNCS = 116,
     AT_CRC = 124,
     HALF_SIZE = 128,
 
@@ -59,7 +59,7 @@ static void encode_half(const struct slot *slot, uint8_t bytes[HALF_SIZE])
     put64(bytes + AT_MAX_TIMESTAMP, (uint64_t)slot->max_timestamp);
     put64(bytes + AT_SEGMENT_BEGAN, (uint64_t)slot->segment_began);
     put32(bytes + AT_CHAIN, slot->chain);
-    put32(bytes + AT_FAILED_SYNCS, slot->failed_syncs);
+    put32(bytes + AT_OPEN_SYNCS, slot->open_syncs);
     put32(bytes + AT_CRC, crc32c(0, bytes, AT_CRC));
 }
 
@@ -93,7 +93,7 @@ static void decode_half(const uint8_t bytes[HALF_SIZE], struct slot *slot)
         .max_timestamp = (int64_t)get64(bytes + AT_MAX_TIMESTAMP),
         .segment_began = (int64_t)get64(bytes + AT_SEGMENT_BEGAN),
         .chain = get32(bytes + AT_CHAIN),
-        .failed_syncs = get32(bytes + AT_FAILED_SYNCS),
+        .open_syncs = get32(bytes + AT_OPEN_SYNCS),
     };
 }
 

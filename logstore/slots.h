@@ -21,7 +21,7 @@ struct slot {
     int64_t max_timestamp; /* in the active segment; -1: none */
     int64_t segment_began; /* when its first batch was appended; 0: none */
     uint32_t chain;
-    uint32_t failed_syncs; /* of the active segment since one that succeeded */
+    uint32_t open_syncs; /* of the active segment, begun since one that succeeded */
     bool torn; /* not in the file: the other half was written and isn't whole, so it may have been the newer
                   one */
 };

@@ -12,21 +12,45 @@
 
 enum { PARTITIONS = 100, LARGE = 10000 };
 
-static int sync_that_fails; /* the first one from now, the second …; 0: none */
-/* What others do while the offsets of the first group are being synced; once. NULL: nothing. */
-static void (*meanwhile)(void);
+static int sync_that_fails;    /* the first one from now, the second …; 0: none */
+static bool dies_of_it, dead; /* whose sync fails does nothing more */
 static char store_path[sizeof fixture_folder + 8];
+
+/* What others do while a file is being synced; once. */
+static struct {
+    void (*act)(void); /* NULL: nothing */
+    const char *name;  /* of the file */
+    bool first;        /* before the disk begins on it; else when it is done */
+} meanwhile;
+
+static const char OFFSETS[] = "group/00000001/offsets";
+static const char SEGMENT[] = "topic/00000001/0/00000000000000000000.log";
+
+static bool is_met(const struct fsio_step *step, bool first)
+{
+    return meanwhile.act != NULL && meanwhile.first == first && step->call == FSIO_SYNC &&
+           strcmp(step->name, meanwhile.name) == 0;
+}
+
+static void let_others_act(void)
+{
+    void (*act)(void) = meanwhile.act;
+    meanwhile.act = NULL;
+    act();
+}
 
 static int before(void *context, struct fsio_step *step)
 {
     (void)context;
+    if (dead)
+        return EIO;
     bool fails = step->call == FSIO_SYNC && sync_that_fails > 0 && --sync_that_fails == 0;
+    if (is_met(step, true))
+        let_others_act();
     disk_note(step, fails);
-    void (*others)(void) = meanwhile;
-    if (others != NULL && step->call == FSIO_SYNC && strcmp(step->name, "group/00000001/offsets") == 0) {
-        meanwhile = NULL;
-        others();
-    }
+    if (is_met(step, false))
+        let_others_act();
+    dead = fails && dies_of_it;
     return fails ? EIO : 0;
 }
 
@@ -34,6 +58,9 @@ static struct fsio_fault machine = {.before = before};
 
 static int set_up(void **state)
 {
+    sync_that_fails = 0;
+    dies_of_it = dead = false;
+    memset(&meanwhile, 0, sizeof meanwhile);
     char attic[sizeof fixture_folder + 8];
     if (fixture_setup(state) != 0)
         return -1;
@@ -309,13 +336,14 @@ static void test_a_commit_while_its_group_is_closed_lasts(void **state)
     shared = new_store(LOGSTORE_FSYNC_INTERVAL, 1 << 20);
     MUST(commit(GROUP, 1, &error));
     MUST(commit(GROUP, 1, &error)); /* the first may have synced at once */
-    meanwhile = commit_2;
-    for (int i = 0; meanwhile != NULL && i < 1000; i++) {
+    meanwhile.act = commit_2;
+    meanwhile.name = OFFSETS;
+    for (int i = 0; meanwhile.act != NULL && i < 1000; i++) {
         char name[32];
         snprintf(name, sizeof name, "group %d", i);
         MUST(commit(str_of(name), 1, &error));
     }
-    assert_null(meanwhile);
+    assert_null(meanwhile.act);
     MUST(logstore_sync(shared, &error));
     shared = lose_power(&shared);
     assert_int_equal(committed(GROUP), 2);
@@ -337,9 +365,10 @@ static void test_another_sync_that_helps_does_no_harm(void **state)
     (void)state;
     struct error error = {0};
     begin_in_doubt();
-    meanwhile = commit_2;
+    meanwhile.act = commit_2;
+    meanwhile.name = OFFSETS;
     MUST(commit(GROUP, 1, &error));
-    assert_null(meanwhile);
+    assert_null(meanwhile.act);
     shared = lose_power(&shared);
     assert_int_equal(committed(GROUP), 2);
     logstore_close(&shared);
@@ -351,13 +380,84 @@ static void test_another_sync_that_fails_after_one_that_helps_counts(void **stat
     (void)state;
     struct error error = {0};
     begin_in_doubt();
-    meanwhile = commit_2_and_fail_at_3;
+    meanwhile.act = commit_2_and_fail_at_3;
+    meanwhile.name = OFFSETS;
     MUST_FAIL(commit(GROUP, 1, &error), ERROR_IO);
-    assert_null(meanwhile);
+    assert_null(meanwhile.act);
     MUST(commit(GROUP, 4, &error));
     shared = lose_power(&shared);
     assert_int_equal(committed(GROUP), 4);
     logstore_close(&shared);
+}
+
+/* --- several processes -----------------------------------------------------------------------------------
+ */
+
+/* Whose sync fails dies before anybody is told; the next one is another process. */
+static void test_a_failed_sync_whose_process_died_counts(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore *store = new_store(LOGSTORE_FSYNC_ALWAYS, 1 << 20);
+    MUST(append(store, 'a', &error));
+    sync_that_fails = 1;
+    dies_of_it = true;
+    MUST_FAIL(append(store, 'b', &error), ERROR_IO);
+    logstore_close(&store);
+    dies_of_it = dead = false;
+    store = open_store(LOGSTORE_FSYNC_ALWAYS);
+    MUST(append(store, 'c', &error));
+    store = lose_power(&store);
+    check_records(store, "abc");
+    logstore_close(&store);
+}
+
+/* Another process, whose record doesn't fit into the segment any more. */
+static void fail_to_end_the_segment(void)
+{
+    struct error error = {0};
+    struct logstore *other = open_store(LOGSTORE_FSYNC_ALWAYS);
+    sync_that_fails = 1;
+    MUST_FAIL(append(other, 'x', &error), ERROR_IO);
+    dead = false;
+    logstore_close(&other);
+}
+
+/* A record is being synced while another process fails to sync the end of the same segment: it is
+ * acknowledged, and lasts, whichever of the two the disk hears first, and whether or not that process lives
+ * on to tell. */
+static void append_while_an_end_fails(bool first, bool dies)
+{
+    struct error error = {0};
+    struct logstore *store = new_store(LOGSTORE_FSYNC_ALWAYS, 2 * LARGE + 5000);
+    MUST(append(store, 'a', &error));
+    meanwhile.act = fail_to_end_the_segment;
+    meanwhile.name = SEGMENT;
+    meanwhile.first = first;
+    dies_of_it = dies;
+    MUST(append(store, 'b', &error));
+    assert_null(meanwhile.act);
+    store = lose_power(&store);
+    check_records(store, "ab");
+    logstore_close(&store);
+}
+
+static void test_an_end_that_fails_before_a_record_is_synced(void **state)
+{
+    (void)state;
+    append_while_an_end_fails(true, false);
+}
+
+static void test_an_end_that_fails_and_dies_before_a_record_is_synced(void **state)
+{
+    (void)state;
+    append_while_an_end_fails(true, true);
+}
+
+static void test_an_end_that_fails_after_a_record_was_synced(void **state)
+{
+    (void)state;
+    append_while_an_end_fails(false, false);
 }
 
 int main(void)
@@ -375,6 +475,10 @@ int main(void)
         TEST(test_a_commit_while_its_group_is_closed_lasts),
         TEST(test_another_sync_that_helps_does_no_harm),
         TEST(test_another_sync_that_fails_after_one_that_helps_counts),
+        TEST(test_a_failed_sync_whose_process_died_counts),
+        TEST(test_an_end_that_fails_before_a_record_is_synced),
+        TEST(test_an_end_that_fails_and_dies_before_a_record_is_synced),
+        TEST(test_an_end_that_fails_after_a_record_was_synced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
