@@ -37,7 +37,7 @@ static void commit_all(struct logstore *store, int64_t offset)
 {
     struct error error = {0};
     for (int g = 0; g < GROUPS; g++) {
-        char name[16];
+        char name[32];
         snprintf(name, sizeof name, "group-%d", g);
         for (uint32_t p = 0; p < PARTITIONS; p++) {
             struct logstore_commit commit = {TOPIC, p, offset, STR_LITERAL("")};

@@ -57,7 +57,7 @@ static void append_kinds(struct logstore *store)
 static void append_numbers(struct logstore *store, struct str topic, int from, int to, int keys)
 {
     for (int i = from; i < to; i++) {
-        char key[16], value[32];
+        char key[16], value[48];
         snprintf(key, sizeof key, "k%d", i % keys);
         snprintf(value, sizeof value, "value %d ................", i);
         struct logstore_record record = {.key = str_of(key), .value = str_of(value)};

@@ -201,7 +201,7 @@ static void test_keyed_records_go_where_kafka_puts_them(void **state)
     struct logstore *store = store_with_topic(7, 1 << 20);
     struct logstore_record records[100];
     struct logstore_position positions[100];
-    char keys[100][8];
+    char keys[100][16];
     for (int i = 0; i < 100; i++) {
         snprintf(keys[i], sizeof keys[i], "%d", i);
         records[i] = fixture_record(i % 10 == 0 ? NULL : keys[i], keys[i]);
