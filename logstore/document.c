@@ -205,9 +205,13 @@ bool document_write(struct document *document, struct str value, struct error *e
     return done;
 }
 
+/* After a sync that failed the kernel takes the halves for written. The head, which never changes, is written
+ * once more: it lies in the same block of the disk, so that block counts as changed again. */
 bool document_sync(const struct document *document, struct error *error)
 {
-    return fsio_sync(&document->file, error);
+    uint8_t head[HEAD_SIZE];
+    return fsio_read_exactly(&document->file, head, sizeof head, 0, error) &&
+           fsio_write(&document->file, head, sizeof head, 0, error) && fsio_sync(&document->file, error);
 }
 
 bool document_take_version(struct cursor *cursor, const char *what, uint32_t known, uint32_t *version,

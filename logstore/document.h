@@ -33,7 +33,7 @@ bool document_read(struct document *document, struct buf *value, struct error *e
 bool document_write(struct document *document, struct str value, struct error *error);
 
 /* Waits until the value that was read is on the disk, before something is built on it: its writer may have
- * died before that. */
+ * died before that, or have failed to sync it. The document was opened for writing; no lock is needed. */
 bool document_sync(const struct document *document, struct error *error);
 
 /* Every value begins with the version of its layout. Takes it; ERROR_UNSUPPORTED, which calls the value

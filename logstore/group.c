@@ -227,17 +227,16 @@ bool group_sync_if_needed(struct group *group, struct error *error)
     return !unsynced || sync_group(group, error);
 }
 
-bool groups_sync(struct logstore *store, struct error *error)
+void groups_sync(struct logstore *store, struct error *first)
 {
     struct group *group;
-    uint32_t number = 0;
-    bool done = true;
-    while (done && (group = group_after(store, number)) != NULL) {
+    for (uint32_t number = 0; (group = group_after(store, number)) != NULL;) {
+        struct error failure = {0};
         number = group->number;
-        done = group_sync_if_needed(group, error);
+        (void)group_sync_if_needed(group, &failure);
+        store_keep_first(first, &failure);
         group_release(group);
     }
-    return done;
 }
 
 /* --- committing ------------------------------------------------------------------------------------------

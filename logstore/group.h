@@ -71,9 +71,10 @@ bool group_members_settle(struct group *group, const struct moment *now, struct 
 bool group_member_touch(struct group *group, uint32_t number, int64_t last_poll, int64_t last_heartbeat,
                         struct error *error);
 
-/* Syncs the commits that await it, of one group or of all. */
+/* Syncs the commits that await it, of one group; or of all, which adds the first failure to `first`, if there
+ * is none in it. */
 bool group_sync_if_needed(struct group *group, struct error *error);
-bool groups_sync(struct logstore *store, struct error *error);
+void groups_sync(struct logstore *store, struct error *first);
 
 /* Ends the deletion of a group that was declared dead; does nothing where that isn't so. */
 bool group_bury(struct logstore *store, struct str name, struct error *error);

@@ -113,30 +113,31 @@ static struct group *least_used(const struct logstore *store)
 }
 
 /* Closes groups that nobody uses until there is room for another one. The caller doesn't hold the mutex,
- * since what awaits a sync has to get it first. */
-static bool make_room(struct logstore *store, struct error *error)
+ * since what awaits a sync has to get it first. One that can't be synced stays open, so that whoever syncs
+ * the store is told; it counts as just used, and then it is another one's turn. */
+static void make_room(struct logstore *store)
 {
-    for (;;) {
+    for (bool done = true; done;) {
+        struct error untold = {0};
         pthread_mutex_lock(&store->mutex);
         struct group *victim = store->group_count < GROUPS_OPEN_MOST ? NULL : least_used(store);
         if (victim != NULL)
             victim->users++;
         pthread_mutex_unlock(&store->mutex);
         if (victim == NULL)
-            return true;
-        bool done = group_sync_if_needed(victim, error);
+            return;
+        done = group_sync_if_needed(victim, &untold);
+        error_clear(&untold);
         pthread_mutex_lock(&store->mutex);
+        victim->used = ++store->group_turns;
         put_back(victim, done);
         pthread_mutex_unlock(&store->mutex);
-        if (!done)
-            return false;
     }
 }
 
 bool group_by_number(struct logstore *store, uint32_t number, struct group **group, struct error *error)
 {
-    if (!make_room(store, error))
-        return false;
+    make_room(store);
     pthread_mutex_lock(&store->mutex);
     *group = find_or_open(store, number, error);
     if (*group != NULL)

@@ -85,14 +85,15 @@ static bool sweep_groups(const struct logstore *store, const struct group_list *
     return sweep(&listed, error);
 }
 
-/* Reads the value of a document as it is now. */
+/* Reads the value of a document as it is now, and will be after a loss of power: what it doesn't list is
+ * about to be removed. */
 static bool read_now(const struct logstore *store, const char *name, struct buf *bytes, struct error *error)
 {
     struct document document;
     struct head head = group_head(store);
-    if (!document_open(&document, store->directory, name, O_RDONLY, &head, error))
+    if (!document_open(&document, store->directory, name, O_RDWR, &head, error))
         return false;
-    bool done = document_read(&document, bytes, error);
+    bool done = document_read(&document, bytes, error) && document_sync(&document, error);
     document_close(&document);
     return done;
 }

@@ -121,8 +121,7 @@ static bool begin_segment(struct partition *partition, struct slot *slot, struct
  * the partition takes nothing more until the machine has booted, which cuts off what never was durable. */
 static bool settle_doubt(const struct segment *segment, const struct slot *slot, struct error *error)
 {
-    return slot->open_syncs == 0 ||
-           scan_write_again(segment, slot->durable_position, slot->position, error);
+    return slot->open_syncs == 0 || scan_write_again(segment, slot->durable_position, slot->position, error);
 }
 
 /* Tells in the slot, which is as it was read under the append lock, that a sync begins. */
@@ -353,7 +352,8 @@ static bool borrow_active(struct partition *partition, struct slot *slot, struct
 }
 
 /* Notes that the records which `synced` tells of were synced. *certain: no other sync began meanwhile without
- * having succeeded: of what it left behind this one, which then did nothing for it, may not have been told. */
+ * having succeeded: of what it left behind this one, which then did nothing for it, may not have been told.
+ */
 static bool note_durable(struct partition *partition, const struct slot *synced, bool *certain,
                          struct error *error)
 {

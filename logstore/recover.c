@@ -180,8 +180,7 @@ static bool conclude(struct recovery *recovery, struct slot *slot, struct error 
         return false;
     }
     uint64_t durable = slot->segment == recovery->segment.base ? slot->durable_position : HEAD_SIZE;
-    if ((slot->open_syncs > 0 &&
-         !scan_write_again(&recovery->segment, durable, recovery->position, error)) ||
+    if ((slot->open_syncs > 0 && !scan_write_again(&recovery->segment, durable, recovery->position, error)) ||
         !fsio_sync(&recovery->segment.log, error) || !segment_sync_names(&recovery->place, error) ||
         !segment_remove_behind(&recovery->place, recovery->segment.base, error))
         return false;

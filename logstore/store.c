@@ -133,12 +133,13 @@ static int open_flags(const struct logstore *store)
 
 static bool open_files(struct logstore *store, struct error *error)
 {
+    int flags = open_flags(store);
     struct head partitions = store_head(store->id, HEAD_PARTITIONS);
     struct head document = store_head(store->id, HEAD_DOCUMENT);
-    if (!fsio_open(&store->partitions_file, store->directory, "partitions", open_flags(store), error) ||
+    if (!fsio_open(&store->partitions_file, store->directory, "partitions", flags, error) ||
         !head_check(&store->partitions_file, &partitions, error) ||
-        !document_open(&store->catalog_document, store->directory, "catalog", O_RDONLY, &document, error) ||
-        !document_open(&store->groups_document, store->directory, "groups", O_RDONLY, &document, error))
+        !document_open(&store->catalog_document, store->directory, "catalog", flags, &document, error) ||
+        !document_open(&store->groups_document, store->directory, "groups", flags, &document, error))
         return false;
     pthread_mutex_lock(&store->mutex);
     bool done = store_refresh(store, error);
@@ -435,17 +436,30 @@ static bool is_unsynced(struct partition *partition)
     return unsynced;
 }
 
+void store_keep_first(struct error *first, struct error *next)
+{
+    if (first->code == ERROR_NONE)
+        *first = *next;
+    else
+        error_clear(next);
+}
+
 bool logstore_sync(struct logstore *store, struct error *error)
 {
     struct partition *partition;
+    struct error first = {0};
     for (size_t i = 0; (partition = partition_at(store, i)) != NULL; i++) {
-        if (!is_unsynced(partition) || partition_sync(partition, INT64_MAX, error))
-            continue;
-        if (error->code != ERROR_NOT_FOUND) /* a topic that was deleted needs no sync */
-            return false;
-        error_clear(error);
+        struct error failure = {0};
+        if (is_unsynced(partition))
+            (void)partition_sync(partition, INT64_MAX, &failure);
+        if (failure.code == ERROR_NOT_FOUND) /* a topic that was deleted needs no sync */
+            error_clear(&failure);
+        store_keep_first(&first, &failure);
     }
-    return groups_sync(store, error);
+    groups_sync(store, &first);
+    if (first.code != ERROR_NONE)
+        *error = first;
+    return first.code == ERROR_NONE;
 }
 
 bool store_sync_if_due(struct logstore *store, struct error *error)

@@ -86,6 +86,9 @@ bool store_check_writable(const struct logstore *store, struct error *error);
 void store_segment_opened(struct logstore *store);
 void store_segment_closed(struct logstore *store);
 
+/* Where work goes on after a failure: keeps the first of the errors, and clears `next`. */
+void store_keep_first(struct error *first, struct error *next);
+
 /* Syncs everything when the store's mode is LOGSTORE_FSYNC_INTERVAL and the interval is over. */
 bool store_sync_if_due(struct logstore *store, struct error *error);
 

@@ -12,8 +12,9 @@
 
 enum { PARTITIONS = 100, LARGE = 10000 };
 
-static int sync_that_fails;    /* the first one from now, the second …; 0: none */
+static int sync_that_fails;   /* the first one from now, the second …; 0: none */
 static bool dies_of_it, dead; /* whose sync fails does nothing more */
+static const char *broken;    /* the file of this name can't be synced; NULL: none */
 static char store_path[sizeof fixture_folder + 8];
 
 /* What others do while a file is being synced; once. */
@@ -44,7 +45,8 @@ static int before(void *context, struct fsio_step *step)
     (void)context;
     if (dead)
         return EIO;
-    bool fails = step->call == FSIO_SYNC && sync_that_fails > 0 && --sync_that_fails == 0;
+    bool fails = step->call == FSIO_SYNC && ((sync_that_fails > 0 && --sync_that_fails == 0) ||
+                                             (broken != NULL && strcmp(step->name, broken) == 0));
     if (is_met(step, true))
         let_others_act();
     disk_note(step, fails);
@@ -60,6 +62,7 @@ static int set_up(void **state)
 {
     sync_that_fails = 0;
     dies_of_it = dead = false;
+    broken = NULL;
     memset(&meanwhile, 0, sizeof meanwhile);
     char attic[sizeof fixture_folder + 8];
     if (fixture_setup(state) != 0)
@@ -460,6 +463,106 @@ static void test_an_end_that_fails_after_a_record_was_synced(void **state)
     append_while_an_end_fails(false, false);
 }
 
+/* --- several files ---------------------------------------------------------------------------------------
+ */
+
+/* What can't be synced keeps nothing else from it. */
+static void test_what_is_broken_starves_nobody(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore_record record = fixture_record(NULL, "v");
+    const char *const files[] = {OFFSETS, SEGMENT};
+    shared = new_store(LOGSTORE_FSYNC_INTERVAL, 1 << 20);
+    for (int i = 0; i < 2; i++) {
+        int64_t offset, start;
+        MUST(append(shared, 'a', &error) && commit(GROUP, i, &error));
+        MUST(logstore_append(shared, TOPIC, 1, &record, 1, NULL, &error));
+        MUST(commit(STR_LITERAL("another"), i, &error));
+        broken = files[i];
+        MUST_FAIL(logstore_sync(shared, &error), ERROR_IO);
+        broken = NULL;
+        shared = lose_power(&shared);
+        assert_int_equal(committed(STR_LITERAL("another")), i);
+        MUST(logstore_retain(shared, TOPIC, NULL, &error));
+        MUST(logstore_offsets(shared, TOPIC, 1, &start, &offset, &error));
+        assert_int_equal(offset, i + 1);
+        logstore_close(&shared);
+        shared = open_store(LOGSTORE_FSYNC_INTERVAL);
+    }
+    logstore_close(&shared);
+}
+
+/* More groups than may be open are used while one can't be closed, since it can't be synced. */
+static void test_a_broken_group_keeps_no_other_from_being_opened(void **state)
+{
+    (void)state;
+    enum { GROUPS = 300 };
+    struct error error = {0};
+    char name[32];
+    shared = new_store(LOGSTORE_FSYNC_INTERVAL, 1 << 20);
+    MUST(commit(GROUP, 0, &error)); /* made, which syncs it */
+    broken = OFFSETS;
+    MUST(commit(GROUP, 1, &error));
+    for (int i = 0; i < GROUPS; i++) {
+        snprintf(name, sizeof name, "group %d", i);
+        MUST(commit(str_of(name), i, &error));
+    }
+    MUST_FAIL(logstore_sync(shared, &error), ERROR_IO);
+    broken = NULL;
+    MUST(logstore_sync(shared, &error));
+    shared = lose_power(&shared);
+    assert_int_equal(committed(GROUP), 1);
+    for (int i = 0; i < GROUPS; i++) {
+        snprintf(name, sizeof name, "group %d", i);
+        assert_int_equal(committed(str_of(name)), i);
+    }
+    logstore_close(&shared);
+}
+
+/* --- lists -----------------------------------------------------------------------------------------------
+ */
+
+/* Whoever makes a topic fails to sync the catalog, and dies; others see the topic, and use it. */
+static void test_a_topic_lasts_that_is_used(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore *store = open_store(LOGSTORE_FSYNC_ALWAYS), *other = open_store(LOGSTORE_FSYNC_ALWAYS);
+    sync_that_fails = 3; /* after the slots' and the value's: that of the half that tells of it */
+    dies_of_it = true;
+    MUST_FAIL(logstore_topic_create(store, TOPIC, PARTITIONS, NULL, &error), ERROR_IO);
+    dies_of_it = dead = false;
+    logstore_close(&store);
+    MUST(append(other, 'a', &error));
+    other = lose_power(&other);
+    check_records(other, "a");
+    logstore_close(&other);
+}
+
+/* Of a topic whose deletion may not last, nothing is removed yet; or the deletion lasts. */
+static void test_nothing_is_removed_before_its_deletion_lasts(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore_topic found;
+    struct logstore *store = new_store(LOGSTORE_FSYNC_ALWAYS, 1 << 20);
+    MUST(append(store, 'a', &error));
+    sync_that_fails = 2; /* after that of the value */
+    dies_of_it = true;
+    MUST_FAIL(logstore_topic_delete(store, TOPIC, &error), ERROR_IO);
+    dies_of_it = dead = false;
+    logstore_close(&store);
+    store = open_store(LOGSTORE_FSYNC_ALWAYS);
+    MUST(logstore_expire_offsets(store, &error));
+    disk_lose_names(UINT_MAX); /* these have all reached the disk */
+    store = lose_power(&store);
+    if (logstore_topic_find(store, TOPIC, &found, &error))
+        check_records(store, "a");
+    error_clear(&error);
+    logstore_close(&store);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -479,6 +582,10 @@ int main(void)
         TEST(test_an_end_that_fails_before_a_record_is_synced),
         TEST(test_an_end_that_fails_and_dies_before_a_record_is_synced),
         TEST(test_an_end_that_fails_after_a_record_was_synced),
+        TEST(test_what_is_broken_starves_nobody),
+        TEST(test_a_broken_group_keeps_no_other_from_being_opened),
+        TEST(test_a_topic_lasts_that_is_used),
+        TEST(test_nothing_is_removed_before_its_deletion_lasts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
