@@ -97,24 +97,34 @@ static void add_topics(struct buf *out, const struct group_row *row)
 
 /* --- members ------------------------------------------------------------------------------------------- */
 
-static void add_member(struct buf *out, const struct member_name *member)
+static void add_assigned(struct buf *out, int64_t partitions)
+{
+    if (partitions == 0)
+        buf_add_text(out, "none: idle");
+    else
+        human_add_count(out, partitions);
+}
+
+static void add_member(struct buf *out, const struct member *member)
 {
     buf_add_text(out, "<tr><td data-label=\"client id\">");
     html_add_name(out, "span", member->client_id);
     buf_add_text(out, "</td><td data-label=host>");
     html_add_name(out, "span", member->host);
-    buf_add_text(out, "</td></tr>\n");
+    buf_add_text(out, "</td>");
+    html_add_cell(out, "partitions", member->assigned, add_assigned);
+    buf_add_text(out, "</tr>\n");
 }
 
 static void add_members(struct buf *out, const struct snap_group *group)
 {
     struct str rest = group->member_list;
-    struct member_name member;
+    struct member member;
     int64_t listed = 0;
     if (rest.length == 0)
         return;
     buf_add_text(out, "<section><h2>Members</h2><table class=members><thead><tr><th scope=col>client id"
-                      "<th scope=col>host</thead><tbody>\n");
+                      "<th scope=col>host<th scope=col class=n>partitions</thead><tbody>\n");
     for (; member_list_next(&rest, &member); listed++)
         add_member(out, &member);
     buf_add_text(out, "</tbody></table>");

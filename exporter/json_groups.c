@@ -305,7 +305,7 @@ static void add_events(struct json_writer *json, const struct event_list *events
 static void add_members(struct json_writer *json, const struct snap_group *group)
 {
     struct str rest = group->member_list;
-    struct member_name member;
+    struct member member;
     if (rest.length == 0 && group->members != 0)
         return;
     json_put_key(json, "member_list");
@@ -314,6 +314,7 @@ static void add_members(struct json_writer *json, const struct snap_group *group
         json_put_open(json, '{');
         json_add_str(json, "client_id", member.client_id);
         json_add_str(json, "host", member.host);
+        json_add_int(json, "partitions", member.assigned);
         json_put_close(json, '}');
     }
     json_put_close(json, ']');

@@ -24,12 +24,14 @@ struct member_list {
 };
 
 /* Kafka's client.id, and the host as the broker saw it; in a log store what the member says of itself. */
-struct member_name {
+struct member {
     struct str client_id, host;
+    int64_t
+        assigned; /* partitions; 0: it has nothing to do; UNKNOWN: not known, as while a group rebalances */
 };
 
-/* Adds a member; the texts are copied. Left out when there is no place for it. */
-void member_list_add(struct member_list *list, struct str client_id, struct str host);
+/* Adds a member; its texts are copied. Left out when there is no place for it. */
+void member_list_add(struct member_list *list, const struct member *member);
 
 /* The list's bytes, valid until the next addition. */
 struct str member_list_str(const struct member_list *list);
@@ -38,6 +40,6 @@ struct str member_list_str(const struct member_list *list);
 void member_list_free(struct member_list *list);
 
 /* Takes the next member off `rest`, the bytes of a list, into which its texts point. False: there is none. */
-bool member_list_next(struct str *rest, struct member_name *member);
+bool member_list_next(struct str *rest, struct member *member);
 
 #endif

@@ -42,14 +42,23 @@ static int64_t greater(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-static struct str list_consumers(struct snapshot *snapshot, const struct kafka_replica_group *followed)
+/* While a group rebalances, partitions are on their way. */
+static bool is_settled(const struct snap_group *group)
+{
+    return group->state == GROUP_STATE_STABLE || group->state == GROUP_STATE_EMPTY;
+}
+
+static struct str list_consumers(struct snapshot *snapshot, const struct snap_group *group,
+                                 const struct kafka_replica_group *followed)
 {
     struct member_list list = {0};
     for (size_t i = 0; i < followed->member_count; i++) {
         struct str name = followed->members[i].name;
-        struct member_name member;
-        if (member_list_next(&name, &member)) /* it is declared */
-            member_list_add(&list, member.client_id, member.host);
+        struct member member;
+        if (!member_list_next(&name, &member)) /* it isn't declared */
+            continue;
+        member.assigned = is_settled(group) ? followed->members[i].assigned : UNKNOWN;
+        member_list_add(&list, &member);
     }
     return snapshot_take_list(snapshot, &list);
 }
@@ -63,7 +72,7 @@ static void complete_consumer(struct snap_group *group, const struct kafka_repli
         if (!member->is_declared)
             continue;
         members++;
-        idle += !member->is_assigned;
+        idle += member->assigned == 0;
         with_instance += member->has_instance;
         rebalance_timeout = greater(rebalance_timeout, member->rebalance_timeout_ms);
         session_timeout = greater(session_timeout, member->session_timeout_ms);
@@ -74,8 +83,7 @@ static void complete_consumer(struct snap_group *group, const struct kafka_repli
     group->generation = followed->epoch;
     group->session_timeout_ms = known(session_timeout);
     group->rebalance_timeout_ms = known(rebalance_timeout);
-    /* While a group rebalances, partitions are on their way. */
-    if (group->state == GROUP_STATE_STABLE || group->state == GROUP_STATE_EMPTY)
+    if (is_settled(group))
         group->idle_members = idle;
 }
 
@@ -90,7 +98,7 @@ static void complete_group(struct snapshot *snapshot, struct snap_group *group,
     bool is_classic = followed != NULL && followed->is_classic && !is_consumer;
     if (is_consumer) {
         complete_consumer(group, followed, known->listed);
-        group->member_list = list_consumers(snapshot, followed);
+        group->member_list = list_consumers(snapshot, group, followed);
     } else if (kafka_group_is_followed(known, follower)) {
         fill_members(group, known->listed, is_classic ? &followed->classic : &nobody);
         if (is_classic)

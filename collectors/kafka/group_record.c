@@ -55,20 +55,22 @@ static bool read_commit(struct wire *key, struct wire *value, struct kafka_group
 
 /* --- groups of the classic protocol -------------------------------------------------------------------- */
 
-/* Whether an assignment of the consumers' protocol has no partition
+/* How many partitions there are in an assignment of the consumers' protocol; -1: that can't be told
  * (clients/src/main/resources/common/message/ConsumerProtocolAssignment.json). */
-static bool is_idle(struct str assignment)
+static int64_t count_assigned(struct str assignment)
 {
     struct wire wire = wire_of(assignment.bytes, assignment.length);
+    int64_t assigned = 0;
     if (assignment.length == 0)
-        return true;
+        return 0;
     wire_int16(&wire); /* its version: later ones only add fields at the end */
     for (size_t topics = wire_array(&wire, LEAST_TOPIC); topics > 0 && wire_ok(&wire); topics--) {
         wire_string(&wire);
-        if (wire_array(&wire, sizeof(int32_t)) > 0)
-            return false;
+        size_t partitions = wire_array(&wire, sizeof(int32_t));
+        wire_skip(&wire, partitions * sizeof(int32_t));
+        assigned += (int64_t)partitions;
     }
-    return wire_ok(&wire);
+    return wire_ok(&wire) ? assigned : -1;
 }
 
 bool kafka_classic_next(struct kafka_classic_list *list, struct kafka_classic_member *member)
@@ -84,7 +86,7 @@ bool kafka_classic_next(struct kafka_classic_list *list, struct kafka_classic_me
     member->rebalance_timeout_ms = list->version >= 1 ? wire_int32(wire) : -1;
     member->session_timeout_ms = wire_int32(wire);
     wire_bytes(wire); /* what it subscribes to */
-    member->is_idle = is_idle(wire_bytes(wire));
+    member->assigned = count_assigned(wire_bytes(wire));
     wire_end(wire);
     return wire_ok(wire);
 }
@@ -93,7 +95,7 @@ static void add_member(struct kafka_classic_members *members, const struct kafka
 {
     members->count++;
     members->with_instance += member->has_instance;
-    members->idle += member->is_idle;
+    members->idle += member->assigned == 0;
     if (members->session_timeout_ms < 0 || member->session_timeout_ms < members->session_timeout_ms)
         members->session_timeout_ms = member->session_timeout_ms;
     if (member->rebalance_timeout_ms > members->rebalance_timeout_ms)
@@ -175,18 +177,18 @@ static bool read_member(struct wire *key, struct wire *value, struct kafka_group
     return true;
 }
 
-/* Whether none of the topics of an array has a partition. */
-static bool read_nothing_assigned(struct wire *value)
+/* The partitions of an array of topics. */
+static int64_t read_assigned(struct wire *value)
 {
-    bool is_nothing = true;
+    int64_t assigned = 0;
     for (size_t topics = wire_array(value, LEAST_ASSIGNED); topics > 0 && wire_ok(value); topics--) {
         wire_skip(value, 16); /* the topic's id */
         size_t partitions = wire_array(value, sizeof(int32_t));
-        is_nothing = is_nothing && partitions == 0;
         wire_skip(value, partitions * sizeof(int32_t));
         wire_end(value);
+        assigned += (int64_t)partitions;
     }
-    return is_nothing;
+    return assigned;
 }
 
 static bool read_assignment(struct wire *key, struct wire *value, struct kafka_group_record *record)
@@ -200,8 +202,8 @@ static bool read_assignment(struct wire *key, struct wire *value, struct kafka_g
     wire_int32(value); /* the member's epoch */
     wire_int32(value); /* its epoch before */
     wire_int8(value);  /* its state */
-    record->assignment.is_idle = read_nothing_assigned(value);
-    read_nothing_assigned(value); /* what it has still to give back */
+    record->assignment.assigned = read_assigned(value);
+    read_assigned(value); /* what it has still to give back */
     wire_end(value);
     return true;
 }

@@ -42,7 +42,8 @@ struct kafka_classic_list {
 
 struct kafka_classic_member {
     struct str client_id, host;
-    bool has_instance, is_idle;
+    bool has_instance;
+    int64_t assigned;                                 /* partitions; -1: not known */
     int64_t session_timeout_ms, rebalance_timeout_ms; /* -1: not known */
 };
 
@@ -75,7 +76,7 @@ struct kafka_group_record {
         } member;
         struct {
             struct str id;
-            bool is_idle;
+            int64_t assigned; /* partitions */
         } assignment;
     };
 };

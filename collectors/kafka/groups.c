@@ -166,12 +166,19 @@ bool kafka_list_groups(struct kafka_poll *poll, struct kafka_groups *groups, str
 
 /* --- describing ---------------------------------------------------------------------------------------- */
 
-static bool is_idle(const rd_kafka_MemberDescription_t *member)
+static int64_t count_assigned(const rd_kafka_MemberDescription_t *member)
 {
     const rd_kafka_MemberAssignment_t *assignment = rd_kafka_MemberDescription_assignment(member);
     const rd_kafka_topic_partition_list_t *partitions =
         assignment != NULL ? rd_kafka_MemberAssignment_partitions(assignment) : NULL;
-    return partitions == NULL || partitions->cnt == 0;
+    return partitions != NULL ? partitions->cnt : 0;
+}
+
+/* While a group rebalances, nobody is assigned anything, and that isn't idleness. */
+static bool is_settled(const rd_kafka_ConsumerGroupDescription_t *description)
+{
+    rd_kafka_consumer_group_state_t state = rd_kafka_ConsumerGroupDescription_state(description);
+    return state == RD_KAFKA_CONSUMER_GROUP_STATE_STABLE || state == RD_KAFKA_CONSUMER_GROUP_STATE_EMPTY;
 }
 
 /* A broker needn't say where a member is. */
@@ -187,8 +194,11 @@ static struct str list_members(struct snapshot *snapshot,
     size_t members = rd_kafka_ConsumerGroupDescription_member_count(description);
     for (size_t i = 0; i < members; i++) {
         const rd_kafka_MemberDescription_t *member = rd_kafka_ConsumerGroupDescription_member(description, i);
-        member_list_add(&list, text_of(rd_kafka_MemberDescription_client_id(member)),
-                        text_of(rd_kafka_MemberDescription_host(member)));
+        member_list_add(&list, &(struct member){
+                                   .client_id = text_of(rd_kafka_MemberDescription_client_id(member)),
+                                   .host = text_of(rd_kafka_MemberDescription_host(member)),
+                                   .assigned = is_settled(description) ? count_assigned(member) : UNKNOWN,
+                               });
     }
     return snapshot_take_list(snapshot, &list);
 }
@@ -199,14 +209,13 @@ static void fill_group(struct snap_group *group, const rd_kafka_ConsumerGroupDes
     int64_t idle = 0, with_instance = 0;
     for (size_t i = 0; i < members; i++) {
         const rd_kafka_MemberDescription_t *member = rd_kafka_ConsumerGroupDescription_member(description, i);
-        idle += is_idle(member);
+        idle += count_assigned(member) == 0;
         with_instance += rd_kafka_MemberDescription_group_instance_id(member) != NULL;
     }
     group->state = state_of(rd_kafka_ConsumerGroupDescription_state(description));
     group->members = (int64_t)members;
     group->static_members = with_instance;
-    /* While a group rebalances, nobody is assigned anything. */
-    if (group->state == GROUP_STATE_STABLE || group->state == GROUP_STATE_EMPTY)
+    if (is_settled(description))
         group->idle_members = idle;
 }
 

@@ -253,7 +253,7 @@ static void take_member(struct kafka_replica_group *group, const struct kafka_gr
     member->session_timeout_ms = record->member.session_timeout_ms;
     member->rebalance_timeout_ms = record->member.rebalance_timeout_ms;
     struct member_list list = {0};
-    member_list_add(&list, record->member.client_id, record->member.host);
+    member_list_add(&list, &(struct member){record->member.client_id, record->member.host, UNKNOWN});
     keep_list(&member->name, &list);
 }
 
@@ -263,11 +263,11 @@ static void take_assignment(struct kafka_replica_group *group, const struct kafk
 {
     size_t place = member_place(group, record->assignment.id);
     if (!record->is_gone)
-        member_of(group, record->assignment.id)->is_assigned = !record->assignment.is_idle;
+        member_of(group, record->assignment.id)->assigned = record->assignment.assigned;
     else if (is_member(group, place, record->assignment.id) && !group->members[place].is_declared)
         remove_member(group, record->assignment.id);
     else if (is_member(group, place, record->assignment.id))
-        group->members[place].is_assigned = false;
+        group->members[place].assigned = 0;
 }
 
 /* --- records ------------------------------------------------------------------------------------------- */
@@ -277,7 +277,8 @@ static void list_classic(struct kafka_replica_group *group, struct kafka_classic
     struct member_list list = {0};
     struct kafka_classic_member member;
     while (kafka_classic_next(&members, &member))
-        member_list_add(&list, member.client_id, member.host);
+        member_list_add(&list, &(struct member){member.client_id, member.host,
+                                                member.assigned >= 0 ? member.assigned : UNKNOWN});
     keep_list(&group->classic_list, &list);
 }
 

@@ -19,7 +19,8 @@ struct kafka_replica;
 struct kafka_replica_member {
     struct str id;   /* owned */
     struct str name; /* owned: a member_list of it alone; empty until it is declared */
-    bool is_declared, has_instance, is_assigned;
+    bool is_declared, has_instance;
+    int64_t assigned;                                 /* partitions */
     int64_t session_timeout_ms, rebalance_timeout_ms; /* -1: none */
 };
 

@@ -138,13 +138,21 @@ static enum group_state group_state(enum logstore_group_state state)
     return GROUP_STATE_UNKNOWN;
 }
 
+/* Nobody has partitions while they are dealt out anew: that isn't idleness. */
+static bool is_settled(const struct logstore_observed_group *observed)
+{
+    return observed->state != LOGSTORE_GROUP_PREPARING_REBALANCE;
+}
+
 /* A member needn't have given itself a name; it always has an id. */
 static struct str list_members(struct snapshot *snapshot, const struct logstore_observed_group *observed)
 {
     struct member_list list = {0};
     for (size_t i = 0; i < observed->member_count; i++) {
         const struct logstore_observed_member *member = &observed->members[i];
-        member_list_add(&list, member->client_id.length > 0 ? member->client_id : member->id, member->host);
+        member_list_add(&list,
+                        &(struct member){member->client_id.length > 0 ? member->client_id : member->id,
+                                         member->host, is_settled(observed) ? member->assigned : UNKNOWN});
     }
     return snapshot_take_list(snapshot, &list);
 }
@@ -164,8 +172,7 @@ static void set_members(struct snap_group *group, const struct logstore_observed
     }
     group->members = (int64_t)observed->member_count;
     group->static_members = 0; /* the store has none */
-    /* Nobody has partitions while they are dealt out anew: that isn't idleness. */
-    if (observed->state != LOGSTORE_GROUP_PREPARING_REBALANCE)
+    if (is_settled(observed))
         group->idle_members = idle;
 }
 

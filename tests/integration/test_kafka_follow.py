@@ -191,13 +191,14 @@ def test_time_outs_and_members_are_as_the_members_declared_them(kafka, name):
 
 
 def listed(daemon, group):
-    """[(client id, host)] of the group's members, and how many there are; neither before the group was seen."""
+    """[(client id, host, partitions)] of the group's members, and how many there are; neither before the group was seen."""
     try:
         answer = json.loads(daemon.get(f"/api/v1/groups/{group}?cluster=default"))
     except urllib.error.HTTPError as unknown:
         assert unknown.code == 404
         return [], None
-    return sorted((member["client_id"], member["host"]) for member in answer.get("member_list", [])), answer.get("members")
+    found = [(member["client_id"], member["host"], member.get("partitions")) for member in answer.get("member_list", [])]
+    return sorted(found), answer.get("members")
 
 
 def way(daemon):
@@ -205,12 +206,12 @@ def way(daemon):
 
 
 @pytest.mark.parametrize("offsets", ["admin", "topic"])
-def test_members_are_listed_by_their_client_ids_and_hosts(kafka, name, offsets, tmp_path):
+def test_members_are_listed_with_what_they_have_to_do(kafka, name, offsets, tmp_path):
     """The names that members give themselves are markup; described or followed, they are the same."""
     topic, group = f"{name}orders", f"{name}billing"
     kafka.create_topic(topic, 2)
     names = ["<img src=x onerror=alert(1)>", "\"'&{{</td><script>"]
-    expected = [(client_id, "/127.0.0.1") for client_id in sorted(names)], 2
+    expected = [(client_id, "/127.0.0.1", 1) for client_id in sorted(names)], 2
     file = tmp_path / "tidemark.json"
     file.write_text(json.dumps({"sources": [{"name": "default", "kafka": kafka.bootstrap, "offsets": offsets}]}))
     with members(kafka, group, [topic], client_id=names[0]) as first, Daemon("--config", file) as daemon:
@@ -223,7 +224,7 @@ def test_members_are_listed_by_their_client_ids_and_hosts(kafka, name, offsets, 
             other.close()
         assert "&lt;img src=x onerror=alert(1)&gt;</span>" in page and "&quot;&#39;&amp;{{&lt;/td&gt;&lt;script&gt;</span>" in page
         assert "<img" not in page and "<script>" not in page
-        wait_until(lambda: poll(*first) or listed(daemon, group) == ([(names[0], "/127.0.0.1")], 1), 60, "that one has left", pause=0)
+        wait_until(lambda: poll(*first) or listed(daemon, group) == ([(names[0], "/127.0.0.1", 2)], 1), 60, "that one has left", pause=0)
 
 
 TIMES = {"session.timeout.ms": "9000", "max.poll.interval.ms": "60000", "heartbeat.interval.ms": "200"}

@@ -1,5 +1,6 @@
 """The screen, in a real browser, with the demo running."""
 
+import contextlib
 import json
 import os
 import signal
@@ -117,7 +118,7 @@ def test_the_ledger_names_the_places_of_loss(demo, browser):
     keep(browser, "ledger")
 
 
-PAGES = ["/", "/groups/mailer", "/ledger"]
+PAGES = ["/", "/groups/mailer", "/groups/notifications", "/ledger"]
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -256,6 +257,29 @@ def test_names_of_every_kind_leave_the_page_in_order(tmp_path, browser):
             for path in (f"/groups/{'x' * 3000}", "/ledger"):
                 browser.open(f"{daemon.url}{path}", width=width)
                 assert fits(browser), path
+
+
+def test_members_with_long_names_fit_a_phone(tmp_path, browser):
+    """Two members for one partition: one has it, the other is idle. They gave themselves names without an end."""
+    store = str(tmp_path / "store")
+    assert run("log", "create", store, "orders")[0] == 0
+    names = {"consumer-of-orders-" * 40, "\u6d88\u8d39\u8005" * 100}
+    reader = Path(PROGRAM).parent / "tests/scenarios/logstore_reader"
+    with contextlib.ExitStack() as members:
+        for name in names:
+            member = processes.start([reader, store, "billing", "orders", f"client_id={name}"], stdout=subprocess.DEVNULL)
+            members.callback(member.wait, 20)
+            members.callback(member.terminate)
+        with Daemon("--logstore", store, poll_interval="1s") as daemon:
+            daemon.page_when(lambda page: page.get_int("kafka_consumergroup_idle_members", cluster="default", consumergroup="billing") == 1)
+            for width in (375, 1300):
+                browser.open(f"{daemon.url}/groups/billing", width=width)
+                assert fits(browser)
+                shown = browser.evaluate("[...document.querySelectorAll('.members tbody tr')].map(r => [...r.cells].map(c => c.innerText))")
+                assert {row[0] for row in shown} == names
+                assert sorted(row[2] for row in shown) == ["1", "none: idle"]
+                assert browser.evaluate("Math.max(...[...document.querySelectorAll('.members tbody tr')].map(r => r.offsetHeight))") < 300
+            assert browser.complaints == []
 
 
 def test_a_thousand_groups(tmp_path, browser):

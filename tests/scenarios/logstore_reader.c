@@ -15,6 +15,7 @@
  *     choke_at      partition 0 has at this offset a record that it fails on, again and again
  *     stall_every   after so many records comes one that takes it stall_ms
  *     session_ms, max_poll_ms     its promises to the group
+ *     client_id     its name
  *
  * It commits after each record, prints "PARTITION OFFSET" of each that it is done with, and leaves at
  * SIGTERM.
@@ -22,6 +23,7 @@
 
 struct behaviour {
     long pause_ms, choke_at, stall_every, stall_ms, session_ms, max_poll_ms;
+    const char *client_id;
 };
 
 static volatile sig_atomic_t asked_to_leave;
@@ -48,7 +50,11 @@ static bool set(struct behaviour *behaviour, const char *argument)
             return true;
         }
     }
-    return false;
+    static const char client_id[] = "client_id=";
+    if (strncmp(argument, client_id, strlen(client_id)) != 0)
+        return false;
+    behaviour->client_id = argument + strlen(client_id);
+    return true;
 }
 
 static void pause_ms(long ms)
@@ -105,7 +111,8 @@ static bool read_until_asked(struct logstore_consumer *consumer, const struct be
 int main(int argc, char **argv)
 {
     struct error error = {0};
-    struct behaviour behaviour = {.choke_at = -1, .session_ms = 6000, .max_poll_ms = 60000};
+    struct behaviour behaviour = {
+        .choke_at = -1, .session_ms = 6000, .max_poll_ms = 60000, .client_id = "scenario"};
     for (int i = 4; i < argc; i++) {
         if (!set(&behaviour, argv[i])) {
             fprintf(stderr, "%s: unknown\n", argv[i]);
@@ -115,7 +122,7 @@ int main(int argc, char **argv)
     signal(SIGTERM, ask_to_leave);
     struct logstore_options store_options = {.fsync = LOGSTORE_FSYNC_NEVER};
     struct logstore_consumer_options options = {
-        .client_id = STR_LITERAL("scenario"),
+        .client_id = str_of(behaviour.client_id),
         .session_timeout_ms = behaviour.session_ms,
         .max_poll_interval_ms = behaviour.max_poll_ms,
     };

@@ -283,14 +283,17 @@ static void test_members(void **state)
 {
     struct world *w = *state;
     w->members = 2;
-    member_list_add(&w->list, STR_LITERAL("<b>\"\0\xff"), STR_LITERAL("/10.0.0.1"));
+    member_list_add(&w->list, &(struct member){STR_LITERAL("<b>\"\0\xff"), STR_LITERAL("/10.0.0.1"), 0});
+    member_list_add(&w->list, &(struct member){STR_LITERAL("new"), STR_LITERAL("/10.0.0.2"), UNKNOWN});
     poll(w, 100);
     const json_t *group = one_group(w, "billing", NULL);
     const json_t *list = json_object_get(group, "member_list");
     assert_int_equal(json_integer_value(json_object_get(group, "members")), 2);
-    assert_int_equal(json_array_size(list), 1);
+    assert_int_equal(json_array_size(list), 2);
     assert_string_equal(text(json_array_get(list, 0), "client_id"), "<b>\"\\x00\\xff");
     assert_string_equal(text(json_array_get(list, 0), "host"), "/10.0.0.1");
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(list, 0), "partitions")), 0);
+    assert_null(json_object_get(json_array_get(list, 1), "partitions"));
     poll(w, 100);
     assert_null(json_object_get(one_group(w, "billing", NULL), "member_list"));
     w->members = 0;

@@ -191,7 +191,7 @@ static void test_reads_a_classic_group(void **state)
     assert_true(str_equal(member.host, STR_LITERAL("/127.0.0.1")));
     assert_int_equal(member.rebalance_timeout_ms, 300000);
     assert_int_equal(member.session_timeout_ms, 45000);
-    assert_true(member.is_idle);
+    assert_int_equal(member.assigned, 0);
     assert_false(member.has_instance);
     assert_false(kafka_classic_next(&record.classic.list, &member));
     record = kafka_group_record_read(key, bytes_of(&bytes->value, empty_classic_group));
@@ -232,10 +232,10 @@ static void test_reads_members_of_the_new_protocol(void **state)
                       "000000000002000000000002c484c45c3f984503af8b95f444ad303e020000000001000502000"
                       "000020100"));
     assert_int_equal(record.kind, KAFKA_RECORD_ASSIGNMENT);
-    assert_false(record.assignment.is_idle);
+    assert_true(record.assignment.assigned > 0);
     record = kafka_group_record_read(key, bytes_of(&bytes->value, "0000000000030000000000010100"));
     assert_int_equal(record.kind, KAFKA_RECORD_ASSIGNMENT);
-    assert_true(record.assignment.is_idle);
+    assert_int_equal(record.assignment.assigned, 0);
     record = kafka_group_record_read(bytes_of(&bytes->key, "0003000167"),
                                      bytes_of(&bytes->value, "000000000003010008203433056bbd74e1"));
     assert_int_equal(record.kind, KAFKA_RECORD_EPOCH);
@@ -325,7 +325,7 @@ static void test_the_replica_forgets_what_is_no_more(void **state)
 
 static void assert_one_console_consumer(struct str list)
 {
-    struct member_name member;
+    struct member member;
     assert_true(member_list_next(&list, &member));
     assert_true(str_equal(member.client_id, STR_LITERAL("console-consumer")));
     assert_true(str_equal(member.host, STR_LITERAL("/127.0.0.1")));
@@ -355,12 +355,12 @@ static void test_the_replica_knows_the_members(void **state)
     struct kafka_replica_group *group = kafka_replica_find(replica, STR_LITERAL("g"));
     assert_int_equal(group->epoch, 3);
     assert_int_equal(group->member_count, 2);
-    assert_true(group->members[0].is_assigned);
-    assert_false(group->members[1].is_assigned);
+    assert_true(group->members[0].assigned > 0);
+    assert_int_equal(group->members[1].assigned, 0);
     assert_one_console_consumer(group->members[0].name);
     assert_one_console_consumer(group->members[1].name);
     kafka_replica_take(replica, 0, bytes_of(&bytes->key, "0008000167000161"), none);
-    assert_false(group->members[0].is_assigned);
+    assert_int_equal(group->members[0].assigned, 0);
     kafka_replica_take(replica, 0, bytes_of(&bytes->key, "0005000167000161"), none);
     assert_int_equal(group->member_count, 1);
     kafka_replica_take(replica, 0, bytes_of(&bytes->key, "000500016700017a"), none);

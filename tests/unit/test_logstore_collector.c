@@ -207,10 +207,11 @@ static void test_members_are_listed(void **state)
     char host[256] = "";
     MUST(gethostname(host, sizeof host - 1) == 0);
     struct str rest = snapshot->groups[0].member_list;
-    struct member_name member;
+    struct member member;
     assert_int_equal(snapshot->groups[0].members, 2);
     assert_true(member_list_next(&rest, &member));
     assert_true(str_equal(member.client_id, STR_LITERAL("<b>worker")));
+    assert_true(member.assigned == UNKNOWN); /* the second came, and the first hasn't polled since */
     assert_true(str_equal(member.host, str_of(host)));
     assert_true(member_list_next(&rest, &member));
     assert_int_equal(member.client_id.length, strlen("-0123456789abcdef"));

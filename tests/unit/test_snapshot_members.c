@@ -16,22 +16,29 @@
 
 static const struct str markup = {"<img src=x onerror=alert(1)>\"'&\0\xff", 33};
 
+static void add(struct member_list *list, struct str client_id, struct str host, int64_t assigned)
+{
+    member_list_add(list, &(struct member){client_id, host, assigned});
+}
+
 static void test_gives_back_what_was_added(void **state)
 {
     (void)state;
     struct member_list list = {0};
-    struct member_name member;
+    struct member member;
     struct str rest = member_list_str(&list);
     assert_false(member_list_next(&rest, &member));
-    member_list_add(&list, markup, STR_LITERAL("/10.0.0.1"));
-    member_list_add(&list, (struct str){NULL, 0}, (struct str){NULL, 0});
-    member_list_add(&list, STR_LITERAL("billing"), (struct str){NULL, 0});
+    add(&list, markup, STR_LITERAL("/10.0.0.1"), 3);
+    add(&list, (struct str){NULL, 0}, (struct str){NULL, 0}, UNKNOWN);
+    add(&list, STR_LITERAL("billing"), (struct str){NULL, 0}, UNKNOWN);
     rest = member_list_str(&list);
     assert_true(member_list_next(&rest, &member));
     assert_true(str_equal(member.client_id, markup));
     assert_true(str_equal(member.host, STR_LITERAL("/10.0.0.1")));
+    assert_int_equal(member.assigned, 3);
     assert_true(member_list_next(&rest, &member));
     assert_int_equal(member.client_id.length + member.host.length, 0);
+    assert_true(member.assigned == UNKNOWN);
     assert_true(member_list_next(&rest, &member));
     assert_true(str_equal(member.client_id, STR_LITERAL("billing")));
     assert_int_equal(member.host.length, 0);
@@ -44,19 +51,19 @@ static void test_is_bounded(void **state)
     (void)state;
     struct member_list list = {0};
     for (int i = 0; i < 10 * MEMBERS_LISTED; i++)
-        member_list_add(&list, STR_LITERAL("billing"), STR_LITERAL("/10.0.0.1"));
+        add(&list, STR_LITERAL("billing"), STR_LITERAL("/10.0.0.1"), UNKNOWN);
     assert_int_equal(list.count, MEMBERS_LISTED);
     member_list_free(&list);
     static const char bytes[MEMBER_LIST_BYTES + 1];
-    member_list_add(&list, (struct str){bytes, sizeof bytes}, STR_LITERAL(""));
-    member_list_add(&list, STR_LITERAL(""), (struct str){bytes, sizeof bytes});
-    member_list_add(&list, (struct str){bytes, SIZE_MAX}, (struct str){bytes, SIZE_MAX});
+    add(&list, (struct str){bytes, sizeof bytes}, STR_LITERAL(""), UNKNOWN);
+    add(&list, STR_LITERAL(""), (struct str){bytes, sizeof bytes}, UNKNOWN);
+    add(&list, (struct str){bytes, SIZE_MAX}, (struct str){bytes, SIZE_MAX}, UNKNOWN);
     assert_int_equal(list.count, 0);
     for (int i = 0; i < MEMBERS_LISTED; i++)
-        member_list_add(&list, (struct str){bytes, MEMBER_LIST_BYTES / 3}, STR_LITERAL("/10.0.0.1"));
+        add(&list, (struct str){bytes, MEMBER_LIST_BYTES / 3}, STR_LITERAL("/10.0.0.1"), UNKNOWN);
     assert_int_equal(list.count, 2);
     assert_true(list.length <= MEMBER_LIST_BYTES);
-    member_list_add(&list, STR_LITERAL("billing"), STR_LITERAL("")); /* for which there is still place */
+    add(&list, STR_LITERAL("billing"), STR_LITERAL(""), UNKNOWN); /* for which there is still place */
     assert_int_equal(list.count, 3);
     member_list_free(&list);
 }
@@ -93,7 +100,7 @@ static void test_a_hostile_member_stays_text(void **state)
 {
     (void)state;
     struct member_list list = {0};
-    member_list_add(&list, markup, STR_LITERAL("</table><script>"));
+    add(&list, markup, STR_LITERAL("</table><script>"), UNKNOWN);
     struct buf page = page_of(1, &list);
     assert_non_null(strstr(page.bytes, "<span dir=auto>&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;"));
     assert_non_null(strstr(page.bytes, "<span dir=auto>&lt;/table&gt;&lt;script&gt;</span>"));
@@ -103,12 +110,28 @@ static void test_a_hostile_member_stays_text(void **state)
     buf_free(&page);
 }
 
+static void test_says_what_each_has_to_do(void **state)
+{
+    (void)state;
+    struct member_list list = {0};
+    add(&list, STR_LITERAL("busy"), STR_LITERAL("/10.0.0.1"), 1200);
+    add(&list, STR_LITERAL("idle"), STR_LITERAL("/10.0.0.2"), 0);
+    add(&list, STR_LITERAL("joining"), STR_LITERAL("/10.0.0.3"), UNKNOWN);
+    struct buf page = page_of(3, &list);
+    assert_non_null(
+        strstr(page.bytes, "/10.0.0.1</span></td><td class=n data-label=\"partitions\">1,200</td>"));
+    assert_non_null(
+        strstr(page.bytes, "/10.0.0.2</span></td><td class=n data-label=\"partitions\">none: idle</td>"));
+    assert_non_null(strstr(page.bytes, "/10.0.0.3</span></td><td class=n data-label=\"partitions\"></td>"));
+    buf_free(&page);
+}
+
 static void test_says_how_many_more_there_are(void **state)
 {
     (void)state;
     struct member_list list = {0};
     for (int i = 0; i < 250; i++)
-        member_list_add(&list, STR_LITERAL("worker"), STR_LITERAL("/10.0.0.1"));
+        add(&list, STR_LITERAL("worker"), STR_LITERAL("/10.0.0.1"), UNKNOWN);
     struct buf page = page_of(250, &list);
     assert_non_null(strstr(page.bytes, "<p>… and 150 more.</p>"));
     buf_free(&page);
@@ -121,9 +144,8 @@ static void test_says_how_many_more_there_are(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gives_back_what_was_added),
-        cmocka_unit_test(test_is_bounded),
-        cmocka_unit_test(test_a_hostile_member_stays_text),
+        cmocka_unit_test(test_gives_back_what_was_added),    cmocka_unit_test(test_is_bounded),
+        cmocka_unit_test(test_a_hostile_member_stays_text),  cmocka_unit_test(test_says_what_each_has_to_do),
         cmocka_unit_test(test_says_how_many_more_there_are),
     };
     return cmocka_run_group_tests_name("snapshot_members", tests, NULL, NULL);
