@@ -173,6 +173,7 @@ static void judge_group(struct scene *scene, uint32_t g)
         .overtake_ms = INT64_MAX,
         .overtaken = {NO_INDEX, NO_INDEX},
         .compacted = {NO_INDEX, NO_INDEX},
+        .undated = {NO_INDEX, NO_INDEX},
     };
     for (uint32_t i = 0; i < scene->group->subscriptions; i++)
         measure_subscription(scene, scene->group->first_subscription + i);

@@ -153,10 +153,32 @@ static void note_risks(struct scene *scene, const struct rules *rules, const str
     }
 }
 
+/* Where times aren't told, how old the oldest unread message is isn't known; but it is at least as old as it
+ * has been seen to be there. Of one that is read, and gets no closer to the end. */
+static void note_undated(struct scene *scene, const struct rules *rules, const struct position_memory *memory,
+                         const struct partition_memory *partition, struct place place)
+{
+    int64_t age = partition_age_at_least(partition, memory->committed, scene->now);
+    if (memory->lag_ms != UNKNOWN || position_moves(memory) < 2 || age <= rules->objective_ms ||
+        age <= scene->gist.undated_ms || scene->now - memory->marks[0].time < rules_pace(rules, look_back_ms))
+        return;
+    scene->gist.undated = place;
+    scene->gist.undated_ms = age;
+}
+
+/* Whether deletion took something from it lately: who is pushed along by it reads no faster than that,
+ * however fast it seems to move. */
+static bool still_losing(const struct scene *scene, const struct subscription_memory *memory)
+{
+    static const int64_t lately_ms = 10 * 60 * 1000;
+    return memory->lost_at != UNKNOWN && scene->now - memory->lost_at < lately_ms;
+}
+
 /* What the positions of a subscription have in common. */
 struct outlook {
     const struct rules *rules;
     const struct topic_memory *topic;
+    int64_t losing;         /* number of the partition on which deletion has reached the reader; NO_INDEX */
     bool converging;        /* none that is behind will stay so for ever */
     int64_t latest_catchup; /* UNKNOWN: none known */
 };
@@ -179,12 +201,17 @@ static void forecast_position(struct scene *scene, struct outlook *outlook,
     if (position->lag == UNKNOWN)
         return;
     struct overtaking ahead = overtaking(scene, outlook->rules, config, memory, partition, seen);
+    if (seen->number == outlook->losing && ahead.headroom_ms != UNKNOWN &&
+        ahead.headroom_ms <= ahead.horizon_ms)
+        ahead.overtake_ms = ahead.headroom_ms;
     keep_smaller(&sub->headroom_ms, ahead.headroom_ms);
     keep_smaller(&sub->overtake_ms, ahead.overtake_ms);
     note_risks(scene, outlook->rules, config, memory, &ahead, place);
     add_known(&sub->compaction_exposed, exposed(config, position->lag, position->lag_ms));
     int64_t caught_up = catchup(scene, outlook->rules, memory, partition, position->lag);
     keep_larger(&outlook->latest_catchup, caught_up);
+    if (caught_up == UNKNOWN)
+        note_undated(scene, outlook->rules, memory, partition, place);
     if (caught_up == UNKNOWN && is_behind(outlook->rules, memory))
         outlook->converging = false;
 }
@@ -196,6 +223,7 @@ void forecast_subscription(struct scene *scene, uint32_t s)
     struct outlook outlook = {
         .rules = scene_rules(scene, s),
         .topic = &scene->history->topics[scene->history->topic_at[seen->topic]],
+        .losing = still_losing(scene, memory) ? memory->lost_on : NO_INDEX,
         .converging = true,
         .latest_catchup = UNKNOWN,
     };

@@ -107,6 +107,12 @@ int64_t partition_seen(const struct partition_memory *memory, int64_t offset)
     return first < memory->samples ? memory->ends[first].time : UNKNOWN;
 }
 
+int64_t partition_age_at_least(const struct partition_memory *memory, int64_t offset, int64_t now)
+{
+    int64_t seen = partition_seen(memory, offset);
+    return seen != UNKNOWN && now > seen ? now - seen : 0;
+}
+
 int64_t partition_written(const struct partition_memory *memory, int64_t offset)
 {
     uint32_t low = first_beyond(memory, offset);

@@ -21,20 +21,32 @@ static bool forgotten(const struct wait *wait, uint32_t now_s)
     return now_s > wait->ended_s && now_s - wait->ended_s > (kept > WAIT_KEPT_S ? kept : WAIT_KEPT_S);
 }
 
-/* Takes the place of the shortest, or of one that may be forgotten. */
+/* How much longer the longest of regular waits may be than another that lasted so long. */
+static uint32_t regular_s(uint32_t lasted_s)
+{
+    return lasted_s / 16 + 15;
+}
+
+/* One that is longer than the shortest takes its place, or that of one that may be forgotten. Of another it
+ * is known that waits were about so long again: so that what is regular isn't forgotten. */
 static void remember_wait(struct position_memory *memory, const struct history *history, int64_t lasted_ms)
 {
     uint32_t now_s = seconds_since(history, history->time), lasted_s = (uint32_t)(lasted_ms / 1000);
-    struct wait *least = &memory->waits[0];
+    struct wait *least = &memory->waits[0], *stale = NULL;
     for (int i = 0; i < WAITS; i++) {
         struct wait *wait = &memory->waits[i];
         if (forgotten(wait, now_s))
             wait->lasted_s = 0;
         if (wait->lasted_s < least->lasted_s)
             least = wait;
+        bool alike = wait->lasted_s >= lasted_s && wait->lasted_s - lasted_s <= regular_s(lasted_s);
+        if (alike && (stale == NULL || wait->ended_s < stale->ended_s))
+            stale = wait;
     }
     if (lasted_s > least->lasted_s)
         *least = (struct wait){.ended_s = now_s, .lasted_s = lasted_s};
+    else if (stale != NULL)
+        stale->ended_s = now_s;
 }
 
 /* The waits that were remembered when the present one began, the longest first; 0 where there is none. */
@@ -65,7 +77,7 @@ static bool familiar(const struct position_memory *memory, const struct longest 
 {
     uint32_t first = waits->s[0], last = waits->s[WAITS - 1], moves = position_moves(memory);
     return moves >= FAMILIAR_MOVES ||
-           (moves >= REGULAR_MOVES && last >= saw_ms / 1000 && first - last <= last / 16 + 15);
+           (moves >= REGULAR_MOVES && last >= saw_ms / 1000 && first - last <= regular_s(last));
 }
 
 static int64_t cycle_of(const struct position_memory *memory, const struct longest *waits)

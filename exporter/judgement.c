@@ -242,10 +242,8 @@ static bool nobody_to_be_slow(const struct scene *scene)
            !(scene->memory->conditions & 1u << CONDITION_FALLING_BEHIND);
 }
 
-static void rule_falling_behind(struct scene *scene)
+static void find_late_ones(struct scene *scene)
 {
-    if (nobody_to_be_slow(scene) || is_found(scene, CONDITION_STOPPED) || is_found(scene, CONDITION_STUCK))
-        return;
     for (uint32_t i = 0; i < scene->group->subscriptions; i++) {
         uint32_t s = scene->group->first_subscription + i;
         const struct subscription_memory *memory = scene_subscription(scene, s);
@@ -258,6 +256,30 @@ static void rule_falling_behind(struct scene *scene)
               INPUTS(memory->trend[memory->trends - 1].value, trend_ago(memory, scene->now, objective), since,
                      objective));
     }
+}
+
+/* Of unknown time lag, which is over the objective at least, and gets no closer for half as long. */
+static void find_undated_one(struct scene *scene, bool can_be_slow)
+{
+    uint32_t s = (uint32_t)scene->gist.undated.subscription;
+    bool cause = can_be_slow && scene->gist.undated.position != NO_INDEX &&
+                 scene_subscription(scene, s)->replaying_since == UNKNOWN;
+    int64_t objective = cause ? scene_rules(scene, s)->objective_ms : 0;
+    if (!held(scene, CONDITION_FALLING_BEHIND, cause, objective / 2) ||
+        is_found(scene, CONDITION_FALLING_BEHIND))
+        return;
+    int64_t since = scene->memory->since[CONDITION_FALLING_BEHIND];
+    found(scene, CONDITION_FALLING_BEHIND, on_topic(s), since,
+          INPUTS(scene->gist.undated_ms, UNKNOWN, since, objective));
+}
+
+static void rule_falling_behind(struct scene *scene)
+{
+    bool can_be_slow =
+        !nobody_to_be_slow(scene) && !is_found(scene, CONDITION_STOPPED) && !is_found(scene, CONDITION_STUCK);
+    if (can_be_slow)
+        find_late_ones(scene);
+    find_undated_one(scene, can_be_slow);
 }
 
 /* Where one partition carries most of the lag of a topic and at least half of the others are current. */

@@ -17,6 +17,8 @@ struct gist {
     int64_t headroom_ms, horizon_ms;              /* and what else is known of it */
     struct place compacted;                       /* a reader that the cleaner may overtake, */
     int64_t compacted_lag_ms, compacted_after_ms; /* its time lag, and from which on it may */
+    struct place undated;                         /* a reader of unknown time lag that gets no closer, */
+    int64_t undated_ms;                           /* how late it is at least */
     bool before_start;                            /* one stands before what is still there */
     bool beyond;                                  /* one stands beyond the end */
 };

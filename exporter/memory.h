@@ -198,6 +198,9 @@ void partition_observe(struct partition_memory *memory, const struct snap_partit
 /* When the partition's end was first known to be beyond the offset; UNKNOWN when it never was. */
 int64_t partition_seen(const struct partition_memory *memory, int64_t offset);
 
+/* How long the message at `offset`, which is there, has been there at least. */
+int64_t partition_age_at_least(const struct partition_memory *memory, int64_t offset, int64_t now);
+
 /* When the message at `offset` was written, bracketed between the two polls between which it came; UNKNOWN
  * when the history doesn't reach back so far. */
 int64_t partition_written(const struct partition_memory *memory, int64_t offset);

@@ -121,7 +121,10 @@ static void say_falling_behind(struct buf *out, const struct case_at_hand *c)
 {
     buf_add_text(out, "The oldest unread message of ");
     case_add_topic(out, c);
-    case_add_known_duration(out, " is ", c->on_topic->lag_ms_max, " old");
+    if (c->on_topic->lag_ms_max != UNKNOWN)
+        case_add_known_duration(out, " is ", c->on_topic->lag_ms_max, " old");
+    else
+        case_add_known_duration(out, " is at least ", c->inputs[0], " old");
     case_add_known_setting(out, " (objective ", c->inputs[3], ")");
     buf_add_text(out, " and ");
     case_add_waiting(out, c->on_topic->lag_sum);
@@ -234,9 +237,11 @@ static const struct words {
         {say_beyond_end, advise_beyond_end,
          "two polls saw the bookmark beyond the end of the partition; shown until "
          "clear_after has passed since then and it stands there no more"},
-    [CONDITION_FALLING_BEHIND] = {say_falling_behind, advise_falling_behind,
-                                  "the time lag is over the objective and not on its way back, or has grown "
-                                  "for two objectives"},
+    [CONDITION_FALLING_BEHIND] =
+        {say_falling_behind, advise_falling_behind,
+         "the time lag is over the objective and not on its way back, or has grown "
+         "for two objectives; where it isn't known, the oldest unread message has been "
+         "there for longer than the objective and the lag gets no smaller"},
     [CONDITION_REBALANCE_STORM] = {say_rebalance_storm, advise_rebalances,
                                    "at least rebalance_count rebalances that keep coming for spiral_after"},
     [CONDITION_COMPACTION_RISK] = {say_compaction_risk, advise_compaction,

@@ -240,6 +240,7 @@ class Simulation:
             "unread": [self.unread(p, self.read[p]) for p in everywhere],
             "read": list(self.read),
             "below": any(self.start[p] > self.read[p] for p in everywhere),
+            "unsaved": any(self.start[p] > self.committed[p] for p in everywhere),
             "start": list(self.start),
             "end": [self.ends[p][-1] for p in everywhere],
         }

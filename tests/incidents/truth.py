@@ -67,6 +67,7 @@ class Truth:
             (condition in ("retention_risk", "compaction_risk") and "config" in lacks)
             or (condition == "rebalance_storm" and "generation" in lacks)
             or (condition == "idle_members" and "members" in lacks)
+            or (condition == "skipped" and {"members", "state"} <= lacks)  # nor can anybody see that no member was there
         )
 
     def allow(self, condition, begin, end):
@@ -162,6 +163,8 @@ class Truth:
             self.due("retention_risk", begin, end, max(begin + patience, sim.begins_s + 600 + patience if begin < sim.begins_s + 660 else 0))
 
     def lost(self):
+        for begin, end in stretches(self.looks, lambda look: look["unsaved"]):
+            self.allow("data_lost", begin, end)  # it was read, and is lost to who goes on from the commit
         for begin, end in stretches(self.looks, lambda look: look["below"]):
             self.due("data_lost", begin, end, begin + 120)
             self.allow("data_lost", begin, self.sim.length)
@@ -274,7 +277,8 @@ class Truth:
         for time in sorted(set(self.sim.resets_forward)):
             times = [poll["line"]["t"] - EPOCH for poll in self.sim.polls]
             before, after = max((t for t in times if t < time), default=0), min((t for t in times if t > time + 1), default=10**9)
-            if after - before < 1.7 * self.sim.interval_s:
+            back = next((look["t"] - CHECK_S for look in self.looks if look["t"] > time and look["seen"] > 0), 10**9)
+            if after - before < 1.7 * self.sim.interval_s and after < back:
                 self.due("skipped", time, time + 400, time + 120, "warning")
             self.allow("skipped", time, self.sim.length)
         for begin, end in self.replays():

@@ -141,6 +141,24 @@ static void test_batches_are_not_stuck(void **state)
     assert_true(is(w, CONDITION_STUCK));
 }
 
+/* One that works every ten minutes has done so for a day when it hangs: what is regular is not forgotten
+ * because no wait was longer than those of long ago. */
+static void test_a_reader_that_was_regular_for_long_hangs(void **state)
+{
+    struct world *w = *state;
+    for (int cycle = 0; cycle < 144; cycle++) {
+        pass(w, 585 - cycle / 40 * 15, 0); /* now and then a little sooner than before */
+        for (int p = 0; p < PARTITIONS; p++)
+            w->committed[p] = w->end[p];
+        pass(w, 15, 0);
+        assert_int_equal(w->findings->groups[0].conditions, 0);
+    }
+    pass(w, 16 * 60, 0);
+    assert_false(is(w, CONDITION_STUCK));
+    pass(w, 2 * 60, 0);
+    assert_true(is(w, CONDITION_STUCK));
+}
+
 /* One that works every five minutes is known by its regularity before it has moved often: when it hangs, that
  * is said after a cycle and a half, and not only when nothing would be known of it. */
 static void test_a_regular_reader_hangs(void **state)
@@ -273,6 +291,38 @@ static void test_late_in_cycles(void **state)
     }
 }
 
+/* A group is hours late at first sight, and nobody tells times: that it is too slow shows by what is unread,
+ * which was there before anybody looked and becomes no less. Once it does, nothing is said. */
+static void test_late_and_no_times_are_told(void **state)
+{
+    struct world *w = *state;
+    for (int p = 0; p < PARTITIONS; p++)
+        w->end[p] = 100000;
+    for (int i = 0; i < 20; i++) {
+        pass(w, 15, 5);
+        assert_false(is(w, CONDITION_FALLING_BEHIND));
+    }
+    pass(w, 300, 5);
+    assert_int_equal(w->findings->subscriptions[0].lag_ms_max, UNKNOWN);
+    assert_true(is(w, CONDITION_FALLING_BEHIND));
+    assert_in_range(w->findings->wheres[0].inputs[0], 585000, 600000);
+    pass(w, 600, 20);
+    assert_false(is(w, CONDITION_FALLING_BEHIND));
+    assert_int_not_equal(w->findings->subscriptions[0].catchup_ms, UNKNOWN);
+}
+
+/* The same of one that catches up from the beginning. */
+static void test_catching_up_and_no_times_are_told(void **state)
+{
+    struct world *w = *state;
+    for (int p = 0; p < PARTITIONS; p++)
+        w->end[p] = 100000;
+    for (int i = 0; i < 120; i++) {
+        pass(w, 15, 15);
+        assert_int_equal(w->findings->groups[0].conditions, 0);
+    }
+}
+
 /* Rebalances keep coming: a storm while the group keeps up, a death spiral when it falls behind meanwhile. */
 static void test_rebalances(void **state)
 {
@@ -361,6 +411,34 @@ static void test_retention(void **state)
     pass(w, 1800, 10);
     assert_false(is(w, CONDITION_DATA_LOST));
     assert_int_equal(w->findings->subscriptions[0].lost_total, 100);
+}
+
+/* A log that is kept by size pushes a slow reader along: each time it goes on where the log begins now, which
+ * is no reading. The risk stays until it really reads faster. */
+static void test_pushed_along_by_deletion(void **state)
+{
+    struct world *w = *state;
+    w->retention_ms = -1;
+    w->retention_bytes = 1000000;
+    for (int p = 0; p < PARTITIONS; p++)
+        w->end[p] = w->committed[p] = 10000;
+    pass(w, 600, 10);
+    for (int i = 0; i < 360; i++) { /* 18,000 are kept, and segments of 2,000 go */
+        for (int p = 0; p < PARTITIONS; p++) {
+            w->start[p] = w->end[p] > 18000 ? (w->end[p] - 18000 + 1999) / 2000 * 2000 : 0;
+            if (w->committed[p] < w->start[p])
+                w->committed[p] = w->start[p];
+        }
+        pass(w, 15, 4);
+        if (i > 200) {
+            assert_true(w->findings->subscriptions[0].lost_total > 0);
+            assert_true(is(w, CONDITION_RETENTION_RISK));
+        }
+    }
+    for (int p = 0; p < PARTITIONS; p++)
+        w->committed[p] = w->end[p];
+    pass(w, 60, 10);
+    assert_false(is(w, CONDITION_RETENTION_RISK));
 }
 
 /* A group that had stopped before anybody watched: nothing is usual for it yet, and what it has left is
@@ -797,6 +875,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_who_is_current_is_no_obstacle_to_a_forecast, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_configuration_that_is_told_now_and_then, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_siblings_that_commit_seldom_are_current, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_reader_that_was_regular_for_long_hangs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_late_and_no_times_are_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_catching_up_and_no_times_are_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_pushed_along_by_deletion, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_short_objective_hastens, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reset, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_topic_made_again, set_up, tear_down),
