@@ -102,14 +102,24 @@ static inline const uint8_t *newer_half(const uint8_t *bytes)
     return after(get16(b + AT_SEQUENCE), get16(a + AT_SEQUENCE)) ? b : a;
 }
 
+/* Whether the slot without identity holds a value, though none that is only being put there for the first
+ * time. */
+static bool has_lost_identity(const uint8_t *newer, const uint8_t *older)
+{
+    return get16(newer + AT_SEQUENCE) != 0 && !(get16(newer + AT_FLAGS) & OFFSETS_DELETED) &&
+           !(get16(older + AT_FLAGS) & OFFSETS_BLANK);
+}
+
+/* A slot has its identity from its first value on, so there are two blank halves in vain only. */
 int offsets_decode(const uint8_t *bytes, struct offsets_entry *entry)
 {
     uint64_t identity = get64(bytes);
-    if (identity == 0)
-        return 0;
     const uint8_t *newer = newer_half(bytes), *first = bytes + AT_HALVES;
     const uint8_t *older = newer == first ? first + HALF_SIZE : first;
-    if (!decode_half(identity, newer, entry) && !decode_half(identity, older, entry))
+    if (identity == 0)
+        return has_lost_identity(newer, older) ? -1 : 0;
+    if (!decode_half(identity, newer, entry) &&
+        (!decode_half(identity, older, entry) || entry->flags & OFFSETS_BLANK))
         return -1;
     return entry->flags & OFFSETS_DELETED ? 0 : 1;
 }
@@ -458,8 +468,30 @@ bool offsets_find(struct offsets *offsets, uint64_t identity, struct offsets_ent
     return find_slot(offsets, identity, &slot, entry, found, error);
 }
 
-/* Finds a free slot, in a larger file if need be; `*sequence` is the newer one of what was in it. */
-static bool take_slot(struct offsets *offsets, uint32_t *slot, uint16_t *sequence, struct error *error)
+/* Makes the halves of a free slot blank ones of the identity; each keeps the region that it had. *sequence:
+ * of the newer one. The slot's own identity is 0 from now on, until it has a value. */
+static bool hand_over(const struct offsets *offsets, uint32_t slot, const uint8_t *bytes, uint64_t identity,
+                      uint16_t *sequence, struct error *error)
+{
+    struct offsets_entry blank = {.identity = identity, .flags = OFFSETS_DELETED | OFFSETS_BLANK}, before;
+    uint64_t before_identity = get64(bytes);
+    if (before_identity != 0 && !write_identity(offsets, slot, 0, error))
+        return false;
+    *sequence = get16(newer_half(bytes) + AT_SEQUENCE);
+    for (int i = 0; i < 2; i++) {
+        *sequence = next_sequence(*sequence);
+        const uint8_t *half = bytes + AT_HALVES + HALF_SIZE * (*sequence & 1u);
+        blank.sequence = *sequence;
+        blank.region = decode_half(before_identity, half, &before) ? before.region : 0;
+        if (!write_half(offsets, slot, &blank, error))
+            return false;
+    }
+    return true;
+}
+
+/* Finds a free slot for the identity, in a larger file if need be. */
+static bool take_slot(struct offsets *offsets, uint64_t identity, uint32_t *slot, uint16_t *sequence,
+                      struct error *error)
 {
     for (*slot = offsets->first_free;; ++*slot) {
         uint8_t bytes[OFFSETS_SLOT_SIZE];
@@ -476,10 +508,8 @@ static bool take_slot(struct offsets *offsets, uint32_t *slot, uint16_t *sequenc
         }
         if (offsets_decode(bytes, &entry) != 0)
             continue;
-        uint16_t a = get16(bytes + AT_HALVES), b = get16(bytes + AT_HALVES + HALF_SIZE);
-        *sequence = after(b, a) ? b : a;
         offsets->first_free = *slot + 1;
-        return get64(bytes) == 0 || write_identity(offsets, *slot, 0, error);
+        return hand_over(offsets, *slot, bytes, identity, sequence, error);
     }
 }
 
@@ -538,7 +568,7 @@ static bool add_region(const struct offsets *offsets, size_t length, uint32_t *r
     return fsio_allocate(&offsets->metadata, index * REGION_UNIT + room, error);
 }
 
-/* Puts the metadata where the half to be written will find it; sets entry->region. */
+/* Puts the metadata, if there is any, where the half to be written will find it; sets entry->region. */
 static bool write_metadata(struct offsets *offsets, uint32_t slot, struct offsets_entry *entry,
                            struct str metadata, struct error *error)
 {
@@ -602,7 +632,7 @@ bool offsets_put(struct offsets *offsets, const struct offsets_entry *entry, str
     if (!find_slot(offsets, entry->identity, &slot, &before, &found, error))
         return false;
     uint16_t sequence = before.sequence;
-    if (!found && !take_slot(offsets, &slot, &sequence, error))
+    if (!found && !take_slot(offsets, entry->identity, &slot, &sequence, error))
         return false;
     next.sequence = next_sequence(sequence);
     next.region = 0;
@@ -629,8 +659,8 @@ bool offsets_delete(struct offsets *offsets, uint64_t identity, struct error *er
         return true;
     entry.sequence = next_sequence(entry.sequence);
     entry.flags = OFFSETS_DELETED;
-    entry.region = 0;
-    if (!write_half(offsets, slot, &entry, error) || !write_identity(offsets, slot, 0, error))
+    if (!write_metadata(offsets, slot, &entry, STR_LITERAL(""), error) ||
+        !write_half(offsets, slot, &entry, error))
         return false;
     offsets->current = false; /* the table has no way to forget one */
     if (slot < offsets->first_free)

@@ -34,7 +34,11 @@ struct offsets_entry {
     uint16_t flags;
 };
 
-enum offsets_flag { OFFSETS_DELETED = 1, OFFSETS_METADATA = 2 };
+enum offsets_flag {
+    OFFSETS_DELETED = 1,
+    OFFSETS_METADATA = 2,
+    OFFSETS_BLANK = 4, /* with "deleted": of a slot that was taken, and holds no value yet */
+};
 
 enum { OFFSETS_SLOT_SIZE = 64 };
 

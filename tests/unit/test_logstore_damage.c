@@ -199,6 +199,18 @@ static void test_a_file_that_got_shorter_is_noticed(void **state)
     }
 }
 
+/* A slot in use whose identity is gone would pass for a free one; that of one value only does. */
+static void test_a_commit_without_its_identity_is_noticed(void **state)
+{
+    (void)state;
+    static const char zeros[8];
+    int fd = open_file("group/00000001/offsets"); /* the first slot was committed to several times */
+    assert_int_equal(pwrite(fd, zeros, sizeof zeros, 64), sizeof zeros);
+    dump_store(&found);
+    assert_true(has_error(&found) && is_told(&found, "group/00000001/offsets"));
+    close(fd);
+}
+
 /* Appends to each partition that has records: behind all that were there. */
 static void append_to_all(void)
 {
@@ -253,6 +265,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_a_byte_that_changed_is_noticed_or_does_no_harm),
         TEST(test_a_file_that_got_shorter_is_noticed),
+        TEST(test_a_commit_without_its_identity_is_noticed),
         TEST(test_a_writer_loses_nothing_to_a_damaged_slot),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

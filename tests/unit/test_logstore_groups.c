@@ -233,32 +233,40 @@ static void test_more_groups_than_descriptors(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-/* Commits on a topic that is gone are no use to anybody, and make place for others. */
+static off_t size_of(const char *name)
+{
+    struct stat status;
+    char path[128];
+    snprintf(path, sizeof path, "%s/group/00000001/%s", fixture_folder, name);
+    assert_int_equal(stat(path, &status), 0);
+    return status.st_size;
+}
+
+/* Commits on a topic that is gone are no use to anybody, and make place for others, with their metadata. */
 static void test_commits_on_deleted_topics_go(void **state)
 {
     (void)state;
     struct error error = {0};
-    struct stat status;
-    char path[128];
     const struct str topic = TOPIC, other = STR_LITERAL("other");
     struct logstore *store = store_with_records(1);
     struct logstore_consumer *consumer = logstore_consumer_join(store, GROUP, &topic, 1, NULL, &error);
     MUST(consumer != NULL && logstore_consumer_commit(consumer, &error));
     MUST(logstore_consumer_leave(&consumer, &error));
-    snprintf(path, sizeof path, "%s/group/00000001/offsets", fixture_folder);
-    assert_int_equal(stat(path, &status), 0);
-    off_t size = status.st_size;
+    off_t size = size_of("offsets"), metadata_size = 0;
     for (int round = 0; round < 10; round++) {
         MUST(logstore_topic_create(store, other, 20, NULL, &error));
         for (uint32_t partition = 0; partition < 20; partition++) {
-            struct logstore_commit one = {other, partition, 0, STR_LITERAL("")};
-            MUST(logstore_commit(store, GROUP, &one, 1, &error));
+            struct logstore_commit one = {other, partition, 0, STR_LITERAL("metadata")};
+            MUST(logstore_commit(store, GROUP, &one, 1, &error) &&
+                 logstore_commit(store, GROUP, &one, 1, &error)); /* in both halves */
         }
+        if (round == 0)
+            metadata_size = size_of("metadata");
         MUST(logstore_topic_delete(store, other, &error));
         MUST(logstore_expire_offsets(store, &error));
     }
-    assert_int_equal(stat(path, &status), 0);
-    assert_int_equal(status.st_size, size);
+    assert_int_equal(size_of("offsets"), size);
+    assert_int_equal(size_of("metadata"), metadata_size);
     assert_int_equal(committed(store, GROUP, 0), 0);
     logstore_close(&store);
 }
