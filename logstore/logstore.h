@@ -188,6 +188,11 @@ void logstore_reader_close(struct logstore_reader **reader);
 enum logstore_read logstore_read(struct logstore_reader *reader, struct logstore_record *record,
                                  struct error *error);
 
+/* After ERROR_CORRUPT: goes behind what is damaged, to the next records that may be found: of the following
+ * batch, or of one that an index or a segment begins with, or to the end. False: what comes next can't be
+ * told either. */
+bool logstore_reader_skip_damage(struct logstore_reader *reader, struct error *error);
+
 /* The offset of the record that the next logstore_read() looks for. */
 int64_t logstore_reader_offset(const struct logstore_reader *reader);
 void logstore_reader_seek(struct logstore_reader *reader, int64_t offset);

@@ -17,6 +17,11 @@ struct logstore_reader {
     uint64_t size;     /* of the segment's file, not before the slot was read */
     uint64_t position; /* of the batch after the current one; 0: to be looked for */
     int64_t expected;  /* offset that follows the batches before `position`; -1: any */
+    uint64_t tried;    /* position of the batch that was read last; 0: none in the open segment */
+    struct {
+        uint64_t position;
+        int64_t offset; /* -1: it can't be told */
+    } behind;           /* that batch */
     struct scan scan;
     struct batch_reader batch; /* the current one; has none left when there is none */
 };
@@ -138,6 +143,8 @@ static bool open_segment(struct logstore_reader *reader, int64_t base, struct er
 static bool locate(struct logstore_reader *reader, struct error *error)
 {
     enum { TRIES = 10 }; /* against retention and compaction that remove segments at the same moment */
+    reader->tried = 0;
+    reader->behind.offset = -1;
     for (int tries = 0;; tries++) {
         int64_t base;
         struct error failure = {0};
@@ -204,6 +211,8 @@ static bool read_batch(struct logstore_reader *reader, bool *found, struct error
     struct batch batch;
     const uint8_t *bytes;
     uint64_t position = reader->position, limit = segment_limit(reader);
+    reader->tried = position;
+    reader->behind.offset = -1;
     if (!scan_header(&reader->scan, &reader->segment, position, limit, reader->expected, &batch, error))
         return false;
     *found = false;
@@ -211,6 +220,8 @@ static bool read_batch(struct logstore_reader *reader, bool *found, struct error
         return next_segment(reader, batch.base_offset, error);
     reader->position += batch.length;
     reader->expected = batch.base_offset + batch.span + 1;
+    reader->behind.position = reader->position;
+    reader->behind.offset = reader->expected;
     if (reader->expected <= reader->offset)
         return true;
     if (!scan_body(&reader->scan, &reader->segment, position, limit, &batch, &bytes, error))
@@ -284,6 +295,51 @@ enum logstore_read reader_read_from(struct logstore_reader *reader, struct logst
                                     struct error *error)
 {
     return read_record(reader, true, record, error);
+}
+
+/* --- damage ----------------------------------------------------------------------------------------------
+ */
+
+/* Finds where in the open segment it goes on: each time further on, so that going over a segment in which
+ * everything is damaged takes as long as reading it. */
+static bool skip_in_segment(struct logstore_reader *reader)
+{
+    uint64_t position = reader->tried;
+    int64_t offset = reader->offset;
+    if (reader->segment.log.fd < 0)
+        return false;
+    if (reader->behind.offset > offset) {
+        position = reader->behind.position;
+        offset = reader->behind.offset;
+    } else if (!segment_find_behind(&reader->segment, &position, &offset, segment_limit(reader))) {
+        return false;
+    }
+    logstore_reader_seek(reader, offset);
+    reader->position = position;
+    reader->expected = offset;
+    return true;
+}
+
+/* Goes to the beginning of the next segment, or to the end. */
+static bool skip_segment(struct logstore_reader *reader, struct error *error)
+{
+    int64_t *bases, next = reader->slot.end;
+    size_t count;
+    if (!segment_list(&reader->place, &bases, &count, error))
+        return false;
+    for (size_t i = count; i-- > 0 && bases[i] > reader->offset;)
+        if (bases[i] < next)
+            next = bases[i];
+    free(bases);
+    logstore_reader_seek(reader, next);
+    return true;
+}
+
+bool logstore_reader_skip_damage(struct logstore_reader *reader, struct error *error)
+{
+    if (!refresh(reader, error))
+        return false;
+    return (skip_in_segment(reader) && reader->offset < reader->slot.end) || skip_segment(reader, error);
 }
 
 /* --- times -----------------------------------------------------------------------------------------------

@@ -507,6 +507,31 @@ static uint64_t seek(const struct segment *segment, uint64_t limit, int64_t targ
     return position;
 }
 
+bool segment_find_behind(const struct segment *segment, uint64_t *position, int64_t *offset, uint64_t limit)
+{
+    uint64_t interval = *position / INDEX_INTERVAL + (*position > 0), end = limit / INDEX_INTERVAL + 1;
+    for (size_t count = 0; interval < end && segment->index.fd >= 0; interval += count) {
+        uint8_t bytes[ENTRIES_AT_ONCE * ENTRY_SIZE];
+        struct error ignored = {0};
+        bool done =
+            fsio_read(&segment->index, bytes, sizeof bytes, entry_position(interval), &count, &ignored);
+        error_clear(&ignored);
+        count /= ENTRY_SIZE;
+        if (!done || count == 0)
+            return false;
+        for (size_t i = 0; i < count; i++) {
+            struct entry entry;
+            if (!decode_entry(bytes + i * ENTRY_SIZE, interval + i, &entry) || entry.offset <= *offset ||
+                entry.position >= limit || !entry_holds(segment, &entry, limit))
+                continue;
+            *position = entry.position;
+            *offset = entry.offset;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool offset_not_after(const struct entry *entry, int64_t offset)
 {
     return entry->offset <= offset;

@@ -94,6 +94,10 @@ bool segment_index_add(const struct segment *segment, uint64_t before, uint64_t 
  * batches end. */
 uint64_t segment_seek_offset(const struct segment *segment, int64_t offset, uint64_t limit);
 
+/* The first batch behind `position` that the index tells of and whose offset is above *offset, which becomes
+ * its own. False: none. */
+bool segment_find_behind(const struct segment *segment, uint64_t *position, int64_t *offset, uint64_t limit);
+
 /* Where to begin reading to find the first record of `time` or later. */
 uint64_t segment_seek_time(const struct segment *segment, int64_t time, uint64_t limit);
 

@@ -154,29 +154,32 @@ static bool run_compact(const struct arguments *arguments, struct error *error)
 /* --- verify ----------------------------------------------------------------------------------------------
  */
 
+/* Prints the damage that an error tells of, and counts it. */
+static void tell_damage(struct error *error, int64_t *damages)
+{
+    printf("%s\n", error_text(error));
+    error_clear(error);
+    ++*damages;
+}
+
 /* What is to be done about a read that failed: goes on behind the damage, or behind what retention deletes
  * meanwhile, which is none; nor is a topic that goes. False: there is nothing more to be read here, or there
- * is an error. *damaged: the record before was, too, so it is the same damage. */
+ * is an error. */
 static bool go_on(struct logstore *store, struct str topic, uint32_t partition,
-                  struct logstore_reader *reader, bool *damaged, int64_t *damages, struct error *error)
+                  struct logstore_reader *reader, int64_t *damages, struct error *error)
 {
     int64_t deleted;
     if (error->code == ERROR_CORRUPT) {
-        if (!*damaged) {
-            printf("%s\n", error_text(error));
-            ++*damages;
-        }
-        *damaged = true;
-        error_clear(error);
-        logstore_reader_seek(reader, logstore_reader_offset(reader) + 1);
-        return true;
+        tell_damage(error, damages);
+        if (logstore_reader_skip_damage(reader, error))
+            return true;
     }
-    if (error->code != ERROR_NOT_FOUND)
-        return false;
-    if (verb_pass_deleted(store, topic, partition, reader, &deleted, error))
+    if (error->code == ERROR_NOT_FOUND && verb_pass_deleted(store, topic, partition, reader, &deleted, error))
         return true;
     if (error->code == ERROR_NOT_FOUND)
         error_clear(error);
+    else if (error->code == ERROR_CORRUPT)
+        tell_damage(error, damages);
     return false;
 }
 
@@ -186,15 +189,14 @@ static int64_t verify_partition(struct logstore *store, const struct logstore_ob
 {
     int64_t damages = 0, end = topic->partitions[partition].end;
     struct logstore_record record;
-    bool damaged = false, goes_on = true;
+    bool goes_on = true;
     struct logstore_reader *reader =
         logstore_reader_open(store, topic->name, partition, topic->partitions[partition].start, error);
     while (reader != NULL && goes_on && logstore_reader_offset(reader) < end) {
         enum logstore_read read = logstore_read(reader, &record, error);
         progress_add(records, read == LOGSTORE_READ_RECORD);
-        damaged = damaged && read == LOGSTORE_READ_FAILED;
         if (read == LOGSTORE_READ_FAILED)
-            goes_on = go_on(store, topic->name, partition, reader, &damaged, &damages, error);
+            goes_on = go_on(store, topic->name, partition, reader, &damages, error);
         else
             goes_on = read == LOGSTORE_READ_RECORD;
     }
@@ -212,9 +214,7 @@ static bool verify_groups(struct logstore_observer *observer, int64_t *damages, 
     if (!logstore_observe_groups(observer, &groups, &count, error)) {
         if (error->code != ERROR_CORRUPT)
             return false;
-        printf("%s\n", error_text(error));
-        error_clear(error);
-        ++*damages;
+        tell_damage(error, damages);
         return true;
     }
     for (size_t i = 0; i < count; i++) {
@@ -228,9 +228,7 @@ static bool verify_groups(struct logstore_observer *observer, int64_t *damages, 
             continue;
         if (error->code != ERROR_CORRUPT)
             return false;
-        printf("%s\n", error_text(error));
-        error_clear(error);
-        ++*damages;
+        tell_damage(error, damages);
     }
     return true;
 }
