@@ -87,6 +87,10 @@ bool group_commit_wait(struct group *group, struct error *error);
 
 void groups_close(struct logstore *store);
 
+/* How many groups a store keeps open: an eighth of the descriptors that the process may have now are theirs,
+ * but 128 groups are kept in any case. */
+size_t groups_open_most(void);
+
 /* Brings the list of groups in memory up to date; the caller holds the store's mutex. */
 bool groups_refresh(struct logstore *store, struct error *error);
 

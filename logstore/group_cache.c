@@ -2,13 +2,24 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 /*
  * Which groups have their files open: those that somebody uses, and of the others those that were used last,
  * so that a store may have more groups than a process may have descriptors.
  */
 
-enum { GROUPS_OPEN_MOST = 128 }; /* three descriptors each */
+enum { OPEN_LEAST = 128, OPEN_MOST = 4096, DESCRIPTORS_EACH = 3, SHARE = 8 };
+
+/* To open a group costs twenty times as much as to look at one that is. */
+size_t groups_open_most(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return OPEN_LEAST;
+    rlim_t most = limit.rlim_cur / SHARE / DESCRIPTORS_EACH;
+    return most < OPEN_LEAST ? OPEN_LEAST : most > OPEN_MOST ? OPEN_MOST : (size_t)most;
+}
 
 static struct group *open_group(struct logstore *store, uint32_t number, struct error *error)
 {
@@ -120,7 +131,7 @@ static void make_room(struct logstore *store)
     for (bool done = true; done;) {
         struct error untold = {0};
         pthread_mutex_lock(&store->mutex);
-        struct group *victim = store->group_count < GROUPS_OPEN_MOST ? NULL : least_used(store);
+        struct group *victim = store->group_count < store->groups_open_most ? NULL : least_used(store);
         if (victim != NULL)
             victim->users++;
         pthread_mutex_unlock(&store->mutex);

@@ -170,6 +170,7 @@ static struct logstore *new_store(const char *path, const struct logstore_option
     store->partitions_file = FILE_CLOSED;
     store->catalog_document.file = FILE_CLOSED;
     store->catalog_bytes = buf_make(DOCUMENT_SIZE_MOST);
+    store->groups_open_most = groups_open_most();
     store->groups_document.file = FILE_CLOSED;
     store->groups_bytes = buf_make(DOCUMENT_SIZE_MOST);
     atomic_store(&store->synced_us, clock_monotonic_us());

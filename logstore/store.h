@@ -37,7 +37,7 @@ struct logstore {
     struct buf groups_bytes;
     struct group_list group_list;
     struct group **groups; /* owned, each also: those that are open, by rising number */
-    size_t group_count, group_capacity;
+    size_t group_count, group_capacity, groups_open_most;
     uint64_t group_turns; /* counts when each was used last */
 };
 

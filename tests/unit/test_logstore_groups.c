@@ -172,15 +172,14 @@ static void name_of(char name[32], int number)
 }
 
 /* Each group's commits and its member, who has gone, are seen by an observer that can't have all open. */
-static void check_observed(int groups)
+static void observe_all(struct logstore_observer *observer, int groups)
 {
     struct error error = {0};
     const struct logstore_observed_topic *topics;
     const struct logstore_observed_group *observed;
     const struct logstore_observed_commit *commits;
     size_t count, of_group;
-    struct logstore_observer *observer = logstore_observer_open(fixture_folder, &error);
-    MUST(observer != NULL && logstore_observe_topics(observer, &topics, &count, &error));
+    MUST(logstore_observe_topics(observer, &topics, &count, &error));
     MUST(logstore_observe_groups(observer, &observed, &count, &error));
     assert_int_equal(count, groups);
     for (size_t i = 0; i < count; i++) {
@@ -191,7 +190,6 @@ static void check_observed(int groups)
         name_of(name, (int)commits[0].offset);
         assert_true(str_equal(observed[i].name, str_of(name)));
     }
-    logstore_observer_close(&observer);
 }
 
 /* Three files each, and 1,024 descriptors. GROUPS_OPEN says how many groups there are. */
@@ -221,7 +219,10 @@ static void test_more_groups_than_descriptors(void **state)
         MUST(consumer != NULL && logstore_consumer_leave(&consumer, &error));
     }
     MUST(logstore_sync(store, &error));
-    check_observed(groups);
+    struct logstore_observer *observer = logstore_observer_open(fixture_folder, &error);
+    MUST(observer != NULL);
+    observe_all(observer, groups);
+    logstore_observer_close(&observer);
     assert_true(count_descriptors() < before + 500);
     for (int i = 0; i < groups && i < 200; i++) {
         name_of(name, i);
@@ -230,6 +231,47 @@ static void test_more_groups_than_descriptors(void **state)
     assert_int_equal(count_groups(), groups < 200 ? 0 : groups - 200);
     logstore_close(&store);
     assert_int_equal(count_descriptors(), before);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static long opened;
+
+static int count_opened(void *context, struct fsio_step *step)
+{
+    (void)context;
+    opened += step->call == FSIO_OPEN;
+    return 0;
+}
+
+static const struct fsio_fault counting = {.before = count_opened};
+
+/* Where the process may have many descriptors, the groups of a store of some size stay open between polls. */
+static void test_groups_stay_open_where_there_are_descriptors(void **state)
+{
+    (void)state;
+    enum { GROUPS = 200, ENOUGH = 8 * 3 * GROUPS };
+    struct rlimit limit = {0}, large = {0};
+    char name[32];
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    large = (struct rlimit){limit.rlim_cur < ENOUGH ? ENOUGH : limit.rlim_cur, limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &large) != 0)
+        skip(); /* as many aren't to be had */
+    struct error error = {0};
+    struct logstore *store = store_with_records(1);
+    for (int i = 0; i < GROUPS; i++) {
+        name_of(name, i);
+        commit(store, str_of(name), 0, i);
+    }
+    logstore_close(&store);
+    struct logstore_observer *observer = logstore_observer_open(fixture_folder, &error);
+    MUST(observer != NULL);
+    observe_all(observer, GROUPS);
+    opened = 0;
+    fsio_fault = &counting;
+    observe_all(observer, GROUPS);
+    fsio_fault = NULL;
+    assert_int_equal(opened, 0);
+    logstore_observer_close(&observer);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
@@ -280,6 +322,8 @@ int main(void)
         TEST(test_a_group_that_was_deleted_starts_anew),
         TEST(test_offsets_of_empty_groups_expire),
         cmocka_unit_test_setup_teardown(test_more_groups_than_descriptors, set_up_in_memory,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_groups_stay_open_where_there_are_descriptors, set_up_in_memory,
                                         fixture_teardown),
         TEST(test_commits_on_deleted_topics_go),
     };

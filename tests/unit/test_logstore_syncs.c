@@ -1,6 +1,8 @@
 #include "tests/lib/logstore_disk.h"
 #include "tests/lib/logstore_fixture.h"
 
+#include <sys/resource.h>
+
 /*
  * A sync that fails, and one that succeeds after it: the kernel has taken what the first one left behind for
  * written, so the second one does nothing for it. (PostgreSQL learnt that in 2018.) Right after the moment at
@@ -82,13 +84,20 @@ static int tear_down(void **state)
     return fixture_teardown(state);
 }
 
+/* As where a process may have few descriptors, so that the store keeps few groups open; the disk needs many.
+ */
 static struct logstore *open_store(enum logstore_fsync mode)
 {
     struct error error = {0};
+    struct rlimit limit = {0}, few = {0};
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    few = (struct rlimit){1024, limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
     struct logstore_options options = {
         .access = LOGSTORE_CREATE, .fsync = mode, .fsync_interval_ms = 3600000};
     struct logstore *store = logstore_open(store_path, &options, &error);
     MUST(store != NULL);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
     return store;
 }
 
