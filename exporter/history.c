@@ -193,7 +193,7 @@ static struct group_memory *insert_group(struct history *history, uint32_t at, c
     group->name = copy_name(seen->name);
     group->name_length = seen->name.length;
     group->seen = group->told = history->time;
-    group->generation = group->members = group->empty_since = group->judged = UNKNOWN;
+    group->generation = group->members = group->empty_since = group->judged = group->may_take = UNKNOWN;
     group->alive_since = history->time;
     for (unsigned c = 0; c < CONDITIONS; c++)
         group->since[c] = UNKNOWN;
@@ -310,13 +310,15 @@ static void begin_position(struct history *history, struct subscription_memory *
                            const struct snap_position *seen)
 {
     struct movement movement = {0};
-    bool made_again = position->life != UINT32_MAX;
-    position_begin(position, around, seen);
-    if (made_again) {
+    if (position->life != UINT32_MAX) {
+        position_begin_again(position, around, seen);
         add_event(history, around, EVENT_MADE_AGAIN, UNKNOWN, UNKNOWN, UNKNOWN);
-    } else if (around->seen->start != UNKNOWN && seen->committed < around->seen->start) {
-        movement.lost_from = seen->committed;
-        movement.lost = around->seen->start - seen->committed;
+    } else {
+        position_begin(position, around, seen);
+        if (around->seen->start != UNKNOWN && seen->committed < around->seen->start) {
+            movement.lost_from = seen->committed;
+            movement.lost = around->seen->start - seen->committed;
+        }
     }
     add_movement(history, memory, around, &movement, position);
 }
@@ -391,6 +393,7 @@ static void observe_subscription(struct history *history, struct group_memory *g
             .seen = &snapshot->partitions[position->partition],
             .elapsed = elapsed,
             .resettable = resettable && !history_gap(history, elapsed),
+            .may_take_ms = group->may_take,
             .events = &group->events,
             .subscription = index,
         };

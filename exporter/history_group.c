@@ -111,6 +111,8 @@ void group_observe(struct group_memory *memory, const struct snap_group *seen, c
     memory->counted_ahead = counted_ahead(memory, seen);
     if (seen->generation != UNKNOWN)
         memory->generation = seen->generation;
+    if (seen->rebalance_timeout_ms != UNKNOWN)
+        memory->may_take = seen->rebalance_timeout_ms;
     observe_members(memory, seen, history->time);
 }
 

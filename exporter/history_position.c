@@ -193,18 +193,27 @@ static void note_low(struct position_memory *memory, const struct history *histo
         memory->low_now_s = lag_s;
 }
 
-static int64_t patience(const struct position_memory *memory, const struct longest *waits)
+/* Of a reader of which little is known: it may be in the midst of a batch, which may take long. */
+static int64_t unfamiliar_patience(int64_t may_take_ms)
+{
+    int64_t batch = may_take_ms < MAY_TAKE_MOST_MS ? may_take_ms : MAY_TAKE_MOST_MS;
+    return batch + 60000 > UNFAMILIAR_MS ? batch + 60000 : UNFAMILIAR_MS;
+}
+
+static int64_t patience(const struct position_memory *memory, const struct longest *waits,
+                        int64_t may_take_ms)
 {
     int64_t cycle = cycle_of(memory, waits);
-    int64_t least = familiar(memory, waits) ? 0 : UNFAMILIAR_MS;
+    int64_t least = familiar(memory, waits) ? 0 : unfamiliar_patience(may_take_ms);
     int64_t usual = cycle > 0 ? cycle + cycle * 6 / 10 + 30000 : 0;
     return usual > least ? usual : least;
 }
 
-int64_t position_patience(const struct position_memory *memory, const struct history *history)
+int64_t position_patience(const struct position_memory *memory, const struct history *history,
+                          int64_t may_take_ms)
 {
     struct longest waits = longest_waits(memory, history);
-    return patience(memory, &waits);
+    return patience(memory, &waits, may_take_ms);
 }
 
 static int64_t least_of(int64_t lag_ms, uint32_t low_s)
@@ -218,15 +227,16 @@ int64_t position_lowest_lag(const struct position_memory *memory)
     return least_of(memory->lag_ms, low);
 }
 
-static int64_t steady_lag(const struct position_memory *memory, const struct history *history)
+static int64_t steady_lag(const struct position_memory *memory, const struct surroundings *around)
 {
+    const struct history *history = around->history;
     int64_t now = history->time;
     if (memory->lag_ms == UNKNOWN || memory->lag_ms == 0)
         return memory->lag_ms;
     struct longest waits = longest_waits(memory, history);
     if (familiar(memory, &waits))
         return cycle_of(memory, &waits) < saw_ms ? memory->lag_ms : position_lowest_lag(memory);
-    int64_t granted = patience(memory, &waits);
+    int64_t granted = patience(memory, &waits, around->may_take_ms);
     if (memory->unread_since == UNKNOWN || now - memory->unread_since >= granted)
         return memory->lag_ms;
     if (position_seen_moving(memory))
@@ -294,7 +304,7 @@ void position_begin(struct position_memory *memory, const struct surroundings *a
         memory->unread_since = now;
     memory->marks[0] = memory->marks[1] = (struct mark){now, position->committed, memory->lag_ms};
     note_low(memory, around->history);
-    memory->steady_ms = steady_lag(memory, around->history);
+    memory->steady_ms = steady_lag(memory, around);
 }
 
 static void note_move(struct position_memory *memory, const struct surroundings *around)
@@ -332,6 +342,15 @@ static int64_t taken_unread(const struct position_memory *memory, const struct s
     return (double)(start - from) > readable + SKIP_LEAST ? start - from - (int64_t)(readable / 3) : 0;
 }
 
+void position_begin_again(struct position_memory *memory, const struct surroundings *around,
+                          const struct snap_position *position)
+{
+    struct position_memory known = *memory;
+    position_begin(memory, around, position);
+    memcpy(memory->waits, known.waits, sizeof memory->waits);
+    memory->moves_before = known.moves_now > known.moves_before ? known.moves_now : known.moves_before;
+}
+
 struct movement position_resume(struct position_memory *memory, const struct surroundings *around,
                                 const struct snap_position *position)
 {
@@ -340,9 +359,7 @@ struct movement position_resume(struct position_memory *memory, const struct sur
     /* Of one that has moved on beyond the edge nobody knows what it read. */
     if (position->committed < around->seen->start)
         movement.lost = taken_unread(memory, around, position);
-    position_begin(memory, around, position);
-    memcpy(memory->waits, known.waits, sizeof memory->waits);
-    memory->moves_before = known.moves_now > known.moves_before ? known.moves_now : known.moves_before;
+    position_begin_again(memory, around, position);
     if (memory->beyond_since != UNKNOWN && known.beyond) {
         memory->beyond_since = known.beyond_since;
         memory->beyond = true;
@@ -392,7 +409,7 @@ struct movement position_observe(struct position_memory *memory, const struct su
     if (movement.skipped > 0 || movement.rewound > 0)
         forget_speed(memory, history);
     note_low(memory, history);
-    memory->steady_ms = steady_lag(memory, history);
+    memory->steady_ms = steady_lag(memory, around);
     note_mark(memory, history, moved != 0);
     return movement;
 }

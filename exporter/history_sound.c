@@ -138,12 +138,12 @@ static bool group_sound(const struct group_memory *group)
 {
     bool sound = ALL(is_moment, group->seen, group->told, group->alive_since, group->rebalancing_ms,
                      group->slo_ms, group->slo_good_ms) &&
-                 ALL(is_time, group->empty_since, group->judged) && all(is_time, group->since, CONDITIONS) &&
-                 is_generation(group->generation) && is_count(group->members) &&
-                 is_total(group->rebalances_total) && group->rebalance_count <= REBALANCES &&
-                 group->conditions < 1u << CONDITIONS && is_flag(&group->rebalancing) &&
-                 is_flag(&group->counted_ahead) && is_flag(&group->had_members) &&
-                 is_flag(&group->works_empty);
+                 ALL(is_time, group->empty_since, group->judged, group->may_take) &&
+                 all(is_time, group->since, CONDITIONS) && is_generation(group->generation) &&
+                 is_count(group->members) && is_total(group->rebalances_total) &&
+                 group->rebalance_count <= REBALANCES && group->conditions < 1u << CONDITIONS &&
+                 is_flag(&group->rebalancing) && is_flag(&group->counted_ahead) &&
+                 is_flag(&group->had_members) && is_flag(&group->works_empty);
     for (uint32_t i = 0; sound && i < group->rebalance_count; i++)
         sound = is_moment(group->rebalances[i].time) && is_total(group->rebalances[i].count);
     for (uint32_t i = 0; sound && i < group->events.count; i++)

@@ -93,7 +93,7 @@ static int64_t patience(const struct scene *scene, uint32_t s, const struct posi
     int64_t least = scene_rules(scene, s)->stuck_after_ms;
     if (least < rules_default().stuck_after_ms) /* who wants it sooner doesn't want to wait for habits */
         return least;
-    return later(least, position_patience(memory, scene->history));
+    return later(least, position_patience(memory, scene->history, scene->memory->may_take));
 }
 
 static void rule_stopped(struct scene *scene)

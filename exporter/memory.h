@@ -27,6 +27,9 @@
 /* A reader that moves often is missed soon. One that hardly ever moved, or that is hardly known yet, may be
  * in the middle of its cycle. */
 #define UNFAMILIAR_MS (INT64_C(14) * 60 * 1000)
+
+/* Who declares that a batch may take longer than this often means that nothing shall ever be too long. */
+#define MAY_TAKE_MOST_MS (INT64_C(3600) * 1000)
 enum { FAMILIAR_MOVES = 20, REGULAR_MOVES = 6 };
 
 enum { END_SAMPLES = 32, WAITS = 3, REBALANCES = 32, TREND_SAMPLES = 40 };
@@ -133,6 +136,7 @@ struct group_memory {
     bool rebalancing;                                /* as last seen */
     bool
         counted_ahead; /* the rebalance under way was counted by its state: its generation is still to come */
+    int64_t may_take;  /* max.poll.interval.ms of its members, as last known */
     int64_t empty_since; /* since when no member was seen; UNKNOWN: some are there, or not known */
     int64_t alive_since; /* since when members were seen, or nothing is known of them */
     bool had_members;    /* some were seen, so that offsets come from a reader that joins */
@@ -231,8 +235,9 @@ struct surroundings {
     const struct history *history;
     const struct partition_memory *partition;
     const struct snap_partition *seen;
-    int64_t elapsed; /* since the subscription was last seen */
-    bool resettable; /* the group had no member: a tool may have set its offsets */
+    int64_t elapsed;     /* since the subscription was last seen */
+    bool resettable;     /* the group had no member: a tool may have set its offsets */
+    int64_t may_take_ms; /* max.poll.interval.ms of the group's members; UNKNOWN */
     struct event_memory *events;
     uint32_t subscription; /* index into the group's memory */
 };
@@ -240,6 +245,10 @@ struct surroundings {
 /* Begins the memory of a position as it is seen for the first time. */
 void position_begin(struct position_memory *memory, const struct surroundings *around,
                     const struct snap_position *position);
+
+/* The same for one that is known, on a partition that was made again: what is usual for its reader stays. */
+void position_begin_again(struct position_memory *memory, const struct surroundings *around,
+                          const struct snap_position *position);
 
 /* Begins again what is known of it, after it was away; what is usual for it stays, and what was taken from
  * the log before a reader that still stands before its start is lost. */
@@ -271,9 +280,11 @@ bool position_stands_still(const struct position_memory *memory, const struct hi
  * and then; 0 when it stands still, below 0 when it was set back. */
 double position_speed(const struct position_memory *memory, const struct history *history);
 
-/* How long it may stand still with something unread before that means anything: its cycle and more, or
- * UNFAMILIAR_MS when it hasn't been seen to move often. */
-int64_t position_patience(const struct position_memory *memory, const struct history *history);
+/* How long it may stand still with something unread before that means anything: its cycle and more, or, when
+ * it hasn't been seen to move often, UNFAMILIAR_MS and what its members may take for a batch, UNKNOWN or ms.
+ */
+int64_t position_patience(const struct position_memory *memory, const struct history *history,
+                          int64_t may_take_ms);
 
 /* Whether there is something to be read that isn't a trailing transaction marker. */
 bool position_unread(const struct position_memory *memory, const struct history *history,

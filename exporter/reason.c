@@ -230,7 +230,8 @@ static const struct words {
                            "unread messages, no member, and no progress for stopped_after"},
     [CONDITION_STUCK] = {say_stuck, advise_stuck,
                          "unread messages, live members, and no progress for longer than the patience: "
-                         "stuck_after, or 1.6 of the reader's usual cycle and 30 s"},
+                         "stuck_after, or 1.6 of the reader's usual cycle and 30 s; where that isn't "
+                         "known yet, 14 minutes, or a minute more than its max.poll.interval.ms"},
     [CONDITION_DEATH_SPIRAL] = {say_death_spiral, advise_rebalances,
                                 "rebalances keep coming for spiral_after while the time lag grows"},
     [CONDITION_COMMITTED_BEYOND_END] =

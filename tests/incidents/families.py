@@ -497,6 +497,50 @@ def recreated(sim, rng):
     sim.at(begin, Simulation.make_again)
 
 
+def long_batches(sim, rng):
+    """A batch takes twenty or thirty minutes, as the members have declared that it may."""
+    sim.cycle_s = rng.choice([1200, 1500, 1750])
+    sim.may_take_s = 1800
+    sim.rate, sim.headroom, sim.length = max(sim.rate, 0.5), 3, 14000
+
+
+def mirror(sim, rng):
+    """A copy of another site's topic, which comes minutes late by its nature, and no later."""
+    sim.rate, sim.headroom, sim.delay_s = max(sim.rate, 1.4), 4, rng.randrange(90, 250)
+    begins_behind(sim, lambda: sim.delay_s)
+
+
+def partitions_added(sim, rng):
+    """Somebody doubles the number of partitions, and the group takes them on."""
+    sim.partitions, begin = rng.choice([2, 4, 8]), rng.randrange(1500, 4000)
+    sim.hidden = set(range(sim.partitions // 2, sim.partitions))
+    sim.members = rng.randint(1, sim.partitions // 2)
+
+    def add(s):
+        s.hidden = set()
+        s.rebalance()
+
+    sim.at(begin, add)
+
+
+def members_die_one_by_one(sim, rng):
+    """Every few minutes a member is gone for good, until none is left."""
+    sim.partitions = sim.members = rng.choice([3, 4, 6])
+    sim.rate, sim.headroom, sim.length = max(sim.rate, 1.4), 1.4, 12000
+    begin, period = rng.randrange(1200, 2500), rng.randrange(500, 900)
+    for lost in range(1, sim.members + 1):
+        sim.at(begin + lost * period, lambda s, lost=lost: s.rebalance(s.members - lost))
+    sim.speed = lambda t: 1 - min(sim.members, max(0, (t - begin) // period)) / sim.members
+
+
+def restored(sim, rng):
+    """The broker loses the last minutes of its log while the group is gone, and what is written reaches the bookmark
+    again only much later."""
+    sim.rate, begin = rng.choice([1.4, 11]), rng.randrange(2500, 3500)
+    sim.at(begin - 30, Simulation.leave)
+    sim.at(begin, lambda s: s.restore(1800))
+
+
 FAMILIES = [
     steady, bursts, hourly_dump, cyclic, quiet, rolling_deploys, short_stop, hiccups, constant_delay, swinging_speed,
     long_pause, producer_stops, estimated, autoscaling, stop, stopped_before, crash_and_return, members_lost, crash_loop,
@@ -507,6 +551,7 @@ FAMILIES = [
     cyclic_stuck, rare_commits_stuck, rare_commits_slow, member_blocked, slow_member, quiet_stuck, stop_quiet,
     poison_crash, transaction_hangs, works_by_halves, stop_unseen, stale, growth_and_return, weekend,
     slow_before_size, compaction_overtakes, skip_after_stop, recreated, hung_before, slow_before,
+    long_batches, mirror, partitions_added, members_die_one_by_one, restored,
 ]  # fmt: skip
 
 

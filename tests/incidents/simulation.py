@@ -21,6 +21,8 @@ class Simulation:
         self.cycle_s = None  # works only once in so long
         self.delay_s = 0  # leaves alone what is younger
         self.marked = False  # the topic is written by transactions, each of which ends with a marker
+        self.may_take_s = None  # max.poll.interval.ms, where the members' is told
+        self.hidden = set()  # partitions that aren't there yet
         self.turn_s = None  # reads its partitions in turn, each for so long
         self.retention_s = rng.choice([24, 72, 168]) * 3600
         self.retained = None  # messages a partition, where the log is kept by size
@@ -76,6 +78,13 @@ class Simulation:
         self.beyond_since = self.t
         self.ends = [[0] * len(ends) for ends in self.ends]
         self.start = [0] * self.partitions
+
+    def restore(self, back_s):
+        """The broker is restored from a backup: what was written since then is gone."""
+        self.beyond_since = self.t
+        for ends in self.ends:
+            left = ends[max(0, len(ends) - 1 - back_s)]
+            ends[:] = [min(end, left) for end in ends]
 
     def reset(self, shift):
         """Moves the bookmark of an empty group."""
@@ -147,6 +156,9 @@ class Simulation:
 
     def _write(self):
         for p in range(self.partitions):
+            if p in self.hidden:
+                self.ends[p].append(self.ends[p][-1])
+                continue
             written = self._poisson(self.rate * self.shares[p] * self.write(self.t))
             self.ends[p].append(self.ends[p][-1] + written + (self.marked and written > 0))
 
@@ -198,16 +210,20 @@ class Simulation:
         now = EPOCH + self.t + 0.99
         partitions, offsets = [], []
         for p in range(self.partitions):
+            if p in self.hidden:
+                continue
             end = self.ends[p][-1]
             partitions.append({"partition": p, "start": self.start[p], "end": end})
             if self.start[p] < end:
-                partitions[p]["start_ts"] = self._stamp(p, self.start[p])
+                partitions[-1]["start_ts"] = self._stamp(p, self.start[p])
             offsets.append({"topic": "events", "partition": p, "committed": self.committed[p]})
             if self.unread(p, self.committed[p]) > 0:
-                offsets[p]["next_ts"] = self._stamp(p, max(self.committed[p], self.start[p]))
+                offsets[-1]["next_ts"] = self._stamp(p, max(self.committed[p], self.start[p]))
         state = "Empty" if self.seen == 0 else "PreparingRebalance" if self.t < self.paused_until - 1 else "Stable"
         topic = {"topic": "events", "config": self._config(), "partitions": partitions}
         group = {"group": "readers", "state": state, "members": self.seen, "generation": self.generation, "offsets": offsets}
+        if self.may_take_s is not None:
+            group["rebalance_timeout_ms"] = self.may_take_s * 1000
         lacks = [*self.missing, *(field for field in self.sometimes_missing if self.rng.random() < 0.1)]
         for row in [*partitions, *offsets, group, topic]:
             for field in lacks:
@@ -240,6 +256,7 @@ class Simulation:
             "unread": [self.unread(p, self.read[p]) for p in everywhere],
             "read": list(self.read),
             "below": any(self.start[p] > self.read[p] for p in everywhere),
+            "uncommitted": sum(self.unread(p, self.committed[p]) for p in everywhere),
             "unsaved": any(self.start[p] > self.committed[p] for p in everywhere),
             "start": list(self.start),
             "end": [self.ends[p][-1] for p in everywhere],

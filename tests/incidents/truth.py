@@ -54,7 +54,8 @@ class Truth:
             if condition not in MIDWAY_S:
                 return
             cycles = 1.5 * self.cycle if condition == "falling_behind" else 0  # until it is seen to read
-            deadline = max(deadline, sim.begins_s + MIDWAY_S[condition] + cycles)
+            known_by = MIDWAY_S["stuck" if self.unnamed and condition == "stopped" else condition]
+            deadline = max(deadline, sim.begins_s + known_by + cycles)
         deadline += sum(min(e, sim.length) - b for b, e in sim.poll_gaps if b < deadline and e > begin) + max(0, sim.interval_s - 15)
         if self._hidden(condition) or deadline + 30 >= end or deadline >= sim.length - 30:
             return
@@ -76,6 +77,8 @@ class Truth:
     def stopped(self):
         for begin, end in stretches(self.looks, lambda look: look["live"] == 0):
             self.allow("offsets_expiring", begin, end + 600)
+        for begin, end in stretches(self.looks, lambda look: look["live"] == 0 and look["uncommitted"] > 0, 150):
+            self.allow("stopped", begin, end + 600)  # it was read, and is unread to who goes on from the commit
         gone = stretches(self.looks, lambda look: look["live"] == 0 and sum(look["unread"]) > 0, 150)
         for begin, end in gone:
             self.allow("stopped", begin, end + 600)

@@ -23,7 +23,7 @@ struct world {
     int64_t next_ts[PARTITIONS]; /* UNKNOWN: not told */
     enum group_state state;      /* 0: not told */
     int64_t members, generation, retention_ms, retention_bytes, compaction_lag_ms;
-    int64_t offsets_retention_ms, empty_since;
+    int64_t offsets_retention_ms, empty_since, may_take_ms;
     enum cleanup_policy cleanup_policy;
     bool made_again, ends_unknown, commits_unknown, orphan;
 };
@@ -38,7 +38,7 @@ static inline int set_up(void **state)
     w->members = 2;
     w->generation = 7;
     w->retention_ms = w->retention_bytes = w->compaction_lag_ms = UNKNOWN;
-    w->offsets_retention_ms = w->empty_since = UNKNOWN;
+    w->offsets_retention_ms = w->empty_since = w->may_take_ms = UNKNOWN;
     w->cleanup_policy = CLEANUP_UNKNOWN;
     for (int p = 0; p < PARTITIONS; p++) {
         w->end[p] = w->committed[p] = 1000;
@@ -72,6 +72,7 @@ static inline void poll(struct world *w)
     s->groups[group].generation = w->generation;
     s->groups[group].state = w->state;
     s->groups[group].empty_since = w->empty_since;
+    s->groups[group].rebalance_timeout_ms = w->may_take_ms;
     s->offsets_retention_ms = w->offsets_retention_ms;
     for (int p = 0; p < PARTITIONS; p++) {
         s->partitions[p].start = w->start[p];

@@ -141,6 +141,37 @@ static void test_batches_are_not_stuck(void **state)
     assert_true(is(w, CONDITION_STUCK));
 }
 
+/* A batch takes twenty-five minutes, as the members have declared that it may: half an hour. From the first
+ * one on nothing is said, and also where polls now and then don't tell what they declared. Then it hangs. */
+static void test_a_batch_may_take_long(void **state)
+{
+    struct world *w = *state;
+    for (int batch = 0; batch < 3; batch++) {
+        for (int i = 0; i < 100; i++) {
+            w->may_take_ms = i % 2 == 0 ? 1800000 : UNKNOWN;
+            pass(w, 15, 0);
+            assert_int_equal(w->findings->groups[0].conditions, 0);
+        }
+        for (int p = 0; p < PARTITIONS; p++)
+            w->committed[p] = w->end[p];
+    }
+    pass(w, 1800, 0);
+    assert_false(is(w, CONDITION_STUCK));
+    pass(w, 900, 0);
+    assert_true(is(w, CONDITION_STUCK));
+}
+
+/* The same where they declared that it may take for ever: an hour is the most that is granted. */
+static void test_a_batch_may_not_take_for_ever(void **state)
+{
+    struct world *w = *state;
+    w->may_take_ms = INT32_MAX;
+    pass(w, 3660, 0);
+    assert_false(is(w, CONDITION_STUCK));
+    pass(w, 60, 0);
+    assert_true(is(w, CONDITION_STUCK));
+}
+
 /* One that works every ten minutes has done so for a day when it hangs: what is regular is not forgotten
  * because no wait was longer than those of long ago. */
 static void test_a_reader_that_was_regular_for_long_hangs(void **state)
@@ -715,6 +746,20 @@ static void test_beyond_end_is_one_occurrence(void **state)
     assert_false(is(w, CONDITION_COMMITTED_BEYOND_END));
 }
 
+/* A topic is restored from a backup and grows beyond the bookmark again: the reader is as well known as
+ * before, so that it is missed soon, not only after a quarter of an hour. */
+static void test_habits_outlive_a_restored_topic(void **state)
+{
+    struct world *w = *state;
+    pass(w, 1800, 10);
+    for (int p = 0; p < PARTITIONS; p++)
+        w->end[p] -= 1500;
+    pass(w, 150, 0);
+    assert_true(is(w, CONDITION_COMMITTED_BEYOND_END));
+    pass(w, 240, 0);
+    assert_true(is(w, CONDITION_STUCK));
+}
+
 /* A poll while the leader changes shows an end that is too low, and the next one the right one. */
 static void test_beyond_end_for_a_poll(void **state)
 {
@@ -879,6 +924,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_late_and_no_times_are_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_catching_up_and_no_times_are_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_pushed_along_by_deletion, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_batch_may_take_long, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_batch_may_not_take_for_ever, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_habits_outlive_a_restored_topic, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_short_objective_hastens, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_reset, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_topic_made_again, set_up, tear_down),
