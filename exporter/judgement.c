@@ -306,9 +306,10 @@ static bool find_skew(const struct scene *scene, uint32_t s, struct skew *skew)
         const struct position_findings *position = &scene->findings->positions[p];
         at = scene_skip_absent(memory, at);
         int64_t lag_ms = position_lowest_lag(&memory->positions[at++]);
-        current += lag_ms != UNKNOWN && lag_ms <= current_ms;
         if (position->lag == sums->lag_max && position->lag != UNKNOWN)
             worst = p;
+        else
+            current += lag_ms != UNKNOWN && lag_ms <= current_ms;
     }
     *skew = (struct skew){{s, worst}, sums->lag_max, sums->lag_sum, current, sub->positions - 1};
     return worst != NO_INDEX && current * 2 >= skew->siblings &&

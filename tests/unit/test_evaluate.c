@@ -644,6 +644,29 @@ static void test_siblings_that_commit_seldom_are_current(void **state)
     assert_in_range(w->findings->wheres[w->findings->where_count - 1].since, 0, w->now - 780000);
 }
 
+/* One partition is read up to its end now and then, and stands still in between: current a moment ago, it is
+ * none of its own siblings. */
+static void test_who_is_late_is_no_sibling(void **state)
+{
+    struct world *w = *state;
+    int found = 0;
+    w->rules.skewed_after_ms = 0;
+    pass(w, 1200, 10);
+    for (int i = 0; i < 60; i++) {
+        int64_t stands = w->committed[1];
+        pass(w, 15, 10);
+        if (i % 6 != 5)
+            w->committed[1] = stands;
+        for (uint32_t f = 0; f < w->findings->where_count; f++) {
+            const struct finding *finding = &w->findings->wheres[f];
+            bool skewed = finding->condition == CONDITION_SKEWED;
+            found += skewed;
+            assert_true(!skewed || finding->inputs[2] <= finding->inputs[3]); /* current, of siblings */
+        }
+    }
+    assert_true(found > 0);
+}
+
 /* There is a member too many: that is said after two minutes, and sooner to who has a shorter objective. */
 static void test_a_short_objective_hastens(void **state)
 {
@@ -920,6 +943,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_who_is_current_is_no_obstacle_to_a_forecast, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_configuration_that_is_told_now_and_then, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_siblings_that_commit_seldom_are_current, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_who_is_late_is_no_sibling, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_reader_that_was_regular_for_long_hangs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_late_and_no_times_are_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_catching_up_and_no_times_are_told, set_up, tear_down),
