@@ -263,6 +263,33 @@ def test_what_is_wrong_later_leaves_the_protection_in_force(made, tmp_path):
         assert daemon.curl(*right, path="/metrics")[2].count("\ntidemark_config_last_reload_successful 1\n") == 1
 
 
+def test_files_that_vanish_leave_the_protection_in_force(made, tmp_path):
+    content = {"tls_server_config": TLS, "basic_auth_users": {"me": bcrypt("s3cret")}}
+    with Secured(made, tmp_path, content) as daemon:
+        assert daemon.curl("-u", "me:s3cret")[1] == 200
+        before = daemon.served_certificate()
+        for name in ("web.yml", "server.pem", "server.key"):
+            (tmp_path / name).unlink()
+        processes.wait_until(lambda: daemon.curl()[1] == 401 and "web.yml" in daemon.logged(), pause=0.3)
+        assert daemon.curl("-u", "me:s3cret")[1] == 200
+        assert daemon.served_certificate() == before
+
+
+def test_half_open_handshakes_hold_up_nobody_and_are_cut_off(made, tmp_path):
+    """Some say nothing, some begin a handshake and leave it at that, some speak HTTP instead."""
+    hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
+    with Secured(made, tmp_path, {"tls_server_config": TLS}) as daemon, ExitStack() as stack:
+        descriptors = Path(f"/proc/{daemon.process.pid}/fd")
+        before = len(list(descriptors.iterdir()))
+        for number in range(200):
+            client = stack.enter_context(socket.create_connection(("127.0.0.1", daemon.port), source_address=(f"127.0.4.{number % 9 + 1}", 0)))
+            client.sendall([b"", hello, b"GET / HTTP/1.1\r\n\r\n"][number % 3])
+        assert daemon.curl(path="/metrics")[1] == 200
+        # The clients are still there: it is the daemon that ends this.
+        processes.wait_until(lambda: len(list(descriptors.iterdir())) <= before + 2, 60, "the end of all of them", pause=0.3)
+        assert daemon.curl(path="/metrics")[1] == 200
+
+
 def test_a_real_prometheus_scrapes_through_all_of_it(made, tmp_path):
     """TLS with a client certificate, and a password."""
     tls = {**TLS, "client_auth_type": "RequireAndVerifyClientCert", "client_ca_file": "ca.pem"}
@@ -323,6 +350,21 @@ def test_prometheus_finds_our_example_right(made, tmp_path):
     with Secured(made, tmp_path, content) as daemon:
         code, status, _ = daemon.curl(*identity(made, "client"))
         assert status == 401
+
+
+def test_who_takes_nothing_of_an_answer_does_not_hold_up_the_end(tmp_path):
+    """Its answer is never finished: `make soak` shows how long that is waited for."""
+    store = Store(tmp_path / "store")
+    store.create("wide", partitions=22000)
+    with Daemon("--logstore", store.folder) as daemon:
+        processes.wait_until(lambda: len(daemon.get("/metrics")) > 5_000_000)
+        with socket.socket() as reader:
+            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+            reader.connect(("127.0.0.1", daemon.port))
+            reader.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert reader.recv(4096)
+            daemon.process.send_signal(signal.SIGTERM)
+            assert daemon.process.wait(30) == 0, "it waited for the answer's deadline"
 
 
 def test_an_answer_under_way_is_finished_at_the_end(tmp_path):
