@@ -12,8 +12,9 @@ PATIENCE_S = 120  # until a cluster on a busy machine has taken messages, with a
 
 
 def produce(cluster, topic, counts, key=None, value=b"x", **config):
-    """Writes counts[partition] messages to each partition (a dict), and waits until they are there."""
-    producer = Producer({"bootstrap.servers": cluster.bootstrap, **QUIET, **_dotted(config)})
+    """Writes counts[partition] messages to each partition (a dict), each once whatever is retried, and waits until they
+    are there."""
+    producer = Producer({"bootstrap.servers": cluster.bootstrap, "enable.idempotence": "true", **QUIET, **_dotted(config)})
     _send(producer, topic, counts, key, value)
     assert producer.flush(PATIENCE_S) == 0, f"messages were not delivered within {PATIENCE_S} s"
 
