@@ -16,6 +16,7 @@ struct packed_page {
     uint64_t number;               /* of the view that it shows */
     bool asked;                    /* somebody asked since it was made */
     bool wanted;                   /* to be made now */
+    bool is_being_made;
 };
 
 struct packed {
@@ -83,6 +84,7 @@ static void make(struct packed *packed, enum page_format format)
 {
     struct packed_page *page = &packed->pages[format];
     page->wanted = page->asked = false;
+    page->is_being_made = true;
     pthread_mutex_unlock(&packed->lock);
     uint64_t number;
     struct MHD_Response *made = make_response(packed, format, &number);
@@ -91,6 +93,7 @@ static void make(struct packed *packed, enum page_format format)
         MHD_destroy_response(page->response);
     page->response = made;
     page->number = number;
+    page->is_being_made = false;
     resume_all(packed); /* who waits for another format asks again */
 }
 
@@ -140,14 +143,14 @@ static void renew(void *context)
 
 /* --- answering ----------------------------------------------------------------------------------------- */
 
-/* With the lock held. */
+/* With the lock held. What is being made may be what is waited for; who finds it too old asks again. */
 static void wait_for_page(struct packed *packed, const struct request *request, struct packed_page *page)
 {
     MHD_suspend_connection(request->connection);
     packed->waiting = mem_grow(packed->waiting, &packed->waiting_capacity, packed->waiting_count + 1,
                                sizeof(struct MHD_Connection *));
     packed->waiting[packed->waiting_count++] = request->connection;
-    page->wanted = true;
+    page->wanted |= !page->is_being_made;
     pthread_cond_signal(&packed->changed);
 }
 
