@@ -1,6 +1,7 @@
 """Real producers and consumers against a kafka_broker.Cluster, in one line each."""
 
 import threading
+import time
 from contextlib import contextmanager
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
@@ -139,6 +140,11 @@ def members(cluster, group, topics, count=1, **config):
             consumer.close()
 
 
+# A broker that has just come back, and that its controller (of ZooKeeper's time) has told of no topics yet, says that
+# there are none; a producer then sends nothing.
+NOT_SENT = (KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION)
+
+
 class Load:
     """
     with Load(cluster, topic, partitions, group) as load: …
@@ -162,7 +168,7 @@ class Load:
             }
         )
         self.reader.subscribe([topic])
-        self.failures, self.ended = [], threading.Event()
+        self.failures, self.unsent, self.ended = [], [], threading.Event()
         self.threads = [threading.Thread(target=self._write), threading.Thread(target=self._read)]
 
     def __enter__(self):
@@ -179,16 +185,33 @@ class Load:
     def _delivered(self, error, message):
         if error is None:
             self.acknowledged[message.partition()] = message.offset() + 1
+        elif error.code() in NOT_SENT:
+            self.unsent.append(message.partition())
         else:
             self.failures.append(error)
+
+    def _send(self):
+        """Messages to the partitions in `unsent`, which are left there if they can't be sent now."""
+        waiting, self.unsent = self.unsent, []
+        for partition in waiting:
+            try:
+                self.producer.produce(self.topic, b"x", partition=partition, on_delivery=self._delivered)
+            except KafkaException as refused:
+                if refused.args[0].code() not in NOT_SENT:
+                    raise
+                self.unsent.append(partition)
 
     def _write(self):
         while not self.ended.wait(0.05):
             for partition in range(len(self.sent)):
                 self.sent[partition] += 1
-                self.producer.produce(self.topic, b"x", partition=partition, on_delivery=self._delivered)
+                self.unsent.append(partition)
+            self._send()
             self.producer.poll(0)
-        if self.producer.flush(PATIENCE_S) > 0:
+        deadline = time.monotonic() + PATIENCE_S
+        while (self.producer.flush(1) > 0 or self.unsent) and time.monotonic() < deadline:
+            self._send()
+        if len(self.producer) > 0 or self.unsent:
             self.failures.append(f"messages were not delivered within {PATIENCE_S} s")
 
     def _read(self):
