@@ -54,10 +54,11 @@ struct mapping {
     size_t length;
 };
 
-/* Maps the whole file as it is now; a mapping that is still right stays. Should the file get shorter, against
- * the rules of the format, a look at the lost part would kill the process: whoever may write to the store can
- * do that. To read the bytes into memory instead took more than twice as long for 10,000 partitions × 100
- * groups. */
+/* Maps the whole file as it is now; a mapping that is still right stays. ERROR_CORRUPT: the file has got
+ * shorter since it was mapped, against the rules of the format, as when another one is copied over it.
+ * ERROR_IO: a part of it can't be had. A look at what is missing would kill the process; and still does where
+ * it went between this call and the look, or was dropped from memory and can't be read once more. To read the
+ * bytes instead took twice as long for 10,000 partitions × 100 groups. */
 bool fsio_map(const struct file *file, struct mapping *mapping, struct error *error);
 void fsio_unmap(struct mapping *mapping);
 

@@ -1,5 +1,8 @@
 #include "tests/lib/logstore_fixture.h"
 
+#include <errno.h>
+#include <sys/mman.h>
+
 static struct logstore_observer *open_observer(void)
 {
     struct error error = {0};
@@ -202,13 +205,93 @@ static void test_commits_that_are_refused(void **state)
     logstore_close(&store);
 }
 
+/* --- a file that gets shorter, as no writer makes it ------------------------------------------------------
+ */
+
+enum { CUT_PARTITIONS = 500, CUT_SIZE = 4096 };
+
+static void cut_file(void)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/group/00000001/offsets", fixture_folder);
+    assert_int_equal(truncate(path, CUT_SIZE), 0);
+}
+
+static struct logstore_observer *observe_before_the_cut(void)
+{
+    struct error error = {0};
+    const struct logstore_observed_topic *topics;
+    const struct logstore_observed_group *groups;
+    size_t count;
+    struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
+    MUST(logstore_topic_create(store, STR_LITERAL("t"), CUT_PARTITIONS, NULL, &error));
+    for (uint32_t partition = 0; partition < CUT_PARTITIONS; partition++)
+        commit(store, STR_LITERAL("g"), "t", partition, 1, STR_LITERAL(""));
+    logstore_close(&store);
+    struct logstore_observer *observer = open_observer();
+    MUST(logstore_observe_topics(observer, &topics, &count, &error));
+    MUST(logstore_observe_groups(observer, &groups, &count, &error));
+    return observer;
+}
+
+/* Half of the commits would be gone without a word. */
+static void test_a_file_that_is_cut_between_two_polls_is_told(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    const struct logstore_observed_commit *commits;
+    size_t count;
+    struct logstore_observer *observer = observe_before_the_cut();
+    MUST(logstore_observe_commits(observer, 0, &commits, &count, &error));
+    assert_int_equal(count, CUT_PARTITIONS);
+    cut_file();
+    MUST_FAIL(logstore_observe_commits(observer, 0, &commits, &count, &error), ERROR_CORRUPT);
+    logstore_observer_close(&observer);
+}
+
+static int cut_before_mapping(void *context, struct fsio_step *step)
+{
+    bool *cut = context;
+    if (!*cut && step->call == FSIO_READ && step->count > CUT_SIZE && strstr(step->name, "offsets") != NULL) {
+        *cut = true;
+        cut_file();
+    }
+    return 0;
+}
+
+/* A page that can't be had, here since it is cut off in the last moment: the process lives on. */
+static void test_a_page_that_is_not_there_ends_nobody(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    const struct logstore_observed_commit *commits;
+    size_t count;
+    bool cut = false;
+    void *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_true(page != MAP_FAILED);
+    if (madvise(page, 4096, MADV_POPULATE_READ) != 0 && errno == EINVAL)
+        skip(); /* Linux before 5.14 can't tell */
+    munmap(page, 4096);
+    struct logstore_observer *observer = observe_before_the_cut();
+    const struct fsio_fault cutting = {.before = cut_before_mapping, .context = &cut};
+    fsio_fault = &cutting;
+    MUST_FAIL(logstore_observe_commits(observer, 0, &commits, &count, &error), ERROR_IO);
+    fsio_fault = NULL;
+    assert_true(cut);
+    logstore_observer_close(&observer);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(test_a_store_that_appears_later), TEST(test_topics_with_their_offsets_and_times),
-        TEST(test_commits_with_metadata),      TEST(test_commits_of_several_writers),
+        TEST(test_a_store_that_appears_later),
+        TEST(test_topics_with_their_offsets_and_times),
+        TEST(test_commits_with_metadata),
+        TEST(test_commits_of_several_writers),
         TEST(test_commits_that_are_refused),
+        TEST(test_a_file_that_is_cut_between_two_polls_is_told),
+        TEST(test_a_page_that_is_not_there_ends_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
