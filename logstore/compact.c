@@ -357,7 +357,7 @@ static bool learn(struct compaction *compaction, uint64_t *total, uint64_t *dirt
             return false;
         bool done = segment_read_end(&segment, &position, &last, error);
         bool young =
-            done && maintenance->now - last.max_timestamp < maintenance->config.min_compaction_lag_ms;
+            done && last.max_timestamp > maintenance->now - maintenance->config.min_compaction_lag_ms;
         done = done && (young || each_batch(compaction, &segment, survey_batch, &survey, error));
         *total += survey.bytes;
         *dirty += segment.compacted ? 0 : survey.bytes;

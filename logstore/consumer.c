@@ -193,7 +193,7 @@ static uint32_t add_member(struct logstore_consumer *consumer, struct str id, co
         member.topics == NULL ? NULL : membership_add(&consumer->group->membership, &member, now->wall);
     if (added == NULL) {
         free(member.topics);
-        error_set(error, ERROR_MEMORY, "no memory for a member");
+        error_set(error, ERROR_MEMORY, "no memory, or no number, for another member");
         return 0;
     }
     return group_member_touch(consumer->group, added->number, now->run, now->run, error) ? added->number : 0;

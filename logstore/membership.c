@@ -99,7 +99,7 @@ bool membership_decode(struct membership *membership, struct str bytes, struct e
     read.since = cursor_i64(&cursor);
     read.basis = cursor_u64(&cursor);
     read.next_number = cursor_u32(&cursor);
-    if (state > LOGSTORE_GROUP_DEAD || read.generation < 0)
+    if (state > LOGSTORE_GROUP_DEAD || read.generation < 0 || read.generation == INT64_MAX)
         cursor.failed = true;
     bool enough = decode_members(&cursor, version, &read);
     if (enough && (cursor.failed || cursor_left(&cursor) > 0 ||
@@ -218,7 +218,10 @@ void membership_begin_rebalance(struct membership *membership, int64_t now)
 
 struct member *membership_add(struct membership *membership, const struct member *added, int64_t now)
 {
-    struct member *members = realloc(membership->members, (membership->count + (size_t)1) * sizeof *members);
+    struct member *members =
+        membership->next_number == UINT32_MAX
+            ? NULL
+            : realloc(membership->members, (membership->count + (size_t)1) * sizeof *members);
     if (members == NULL)
         return NULL;
     membership->members = members;

@@ -1,4 +1,6 @@
+#include "logstore/batch.h"
 #include "logstore/catalog.h"
+#include "logstore/membership.h"
 #include "tests/lib/logstore_fixture.h"
 
 #include <fcntl.h>
@@ -82,12 +84,76 @@ static void test_a_negative_time_in_the_catalog_is_refused(void **state)
     buf_free(&bytes);
 }
 
+/* After the last generation, or the last number, there is none. */
+static void test_members_at_the_end_of_their_numbers_are_refused(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct membership membership = {0};
+    struct buf bytes = buf_make(1000);
+    membership_encode(&(struct membership){.next_number = UINT32_MAX, .generation = INT64_MAX}, &bytes);
+    MUST_FAIL(membership_decode(&membership, buf_str(&bytes), &error), ERROR_CORRUPT);
+    buf_reset(&bytes);
+    membership_encode(&(struct membership){.next_number = UINT32_MAX, .generation = 1}, &bytes);
+    MUST(membership_decode(&membership, buf_str(&bytes), &error));
+    assert_null(membership_add(&membership, &(struct member){.boot = 1}, 0));
+    membership_free(&membership);
+    buf_free(&bytes);
+}
+
+/* Gives the end of the first segment another largest timestamp. */
+static void change_end(int64_t max_timestamp)
+{
+    char path[160];
+    uint8_t bytes[BATCH_HEADER_SIZE];
+    struct batch batch;
+    off_t at = 64;
+    snprintf(path, sizeof path, "%s/topic/00000001/0/00000000000000000000.log", fixture_folder);
+    int fd = open(path, O_RDWR);
+    for (;; at += batch.length) {
+        assert_int_equal(pread(fd, bytes, sizeof bytes, at), sizeof bytes);
+        assert_true(batch_decode_header(bytes, &batch));
+        if (batch.flags & BATCH_END_OF_SEGMENT)
+            break;
+    }
+    batch_encode_end(bytes, batch.base_offset, max_timestamp, batch.chain);
+    assert_int_equal(pwrite(fd, bytes, sizeof bytes, at), sizeof bytes);
+    close(fd);
+}
+
+/* A time as early as can be is long ago, and not to come. */
+static void test_a_segment_from_the_beginning_of_time_is_compacted(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore_config config = logstore_config_default();
+    struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
+    config.segment_bytes = 4096;
+    config.cleanup_policy = LOGSTORE_CLEANUP_COMPACT;
+    config.min_compaction_lag_ms = 3600000; /* so that nothing is compacted before */
+    MUST(logstore_topic_create(store, TOPIC, 1, &config, &error));
+    for (int i = 0; i < 100; i++) {
+        struct logstore_record record = fixture_record("key", "a value of more than some bytes");
+        MUST(logstore_append(store, TOPIC, 0, &record, 1, NULL, &error));
+    }
+    change_end(INT64_MIN);
+    MUST(logstore_compact(store, TOPIC, NULL, &error));
+    struct logstore_record record;
+    struct logstore_reader *reader = logstore_reader_open(store, TOPIC, 0, 0, &error);
+    MUST(reader != NULL && logstore_read(reader, &record, &error) == LOGSTORE_READ_RECORD);
+    assert_true(record.offset > 0);
+    logstore_reader_close(&reader);
+    logstore_close(&store);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_a_segment_of_holes_is_given_up_soon),
         TEST(test_a_negative_time_in_the_catalog_is_refused),
+        TEST(test_members_at_the_end_of_their_numbers_are_refused),
+        TEST(test_a_segment_from_the_beginning_of_time_is_compacted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
