@@ -3,8 +3,9 @@
 #include "exporter/base/clock.h"
 
 /*
- * Members' time-outs while the clocks do what they like. The clocks are this file's own, in place of those in
- * exporter/base/clock.c: the wall clock is set, the machine sleeps or boots, and only what it has run counts.
+ * Members' time-outs, and the time that offsets stay, while the clocks do what they like. The clocks are this
+ * file's own, in place of those in exporter/base/clock.c: the wall clock is set, the machine sleeps or boots,
+ * and only what it has run counts.
  */
 
 #define GROUP STR_LITERAL("billing")
@@ -204,6 +205,74 @@ static void test_the_poll_interval_goes_by_what_the_machine_ran(void **state)
     logstore_close(&store);
 }
 
+/* --- offsets ---------------------------------------------------------------------------------------------
+ */
+
+enum { RETENTION_MS = 3600000 };
+
+static void commit(struct logstore *store, const char *group, uint32_t partition, int64_t offset)
+{
+    struct error error = {0};
+    struct logstore_commit one = {ORDERS, partition, offset, STR_LITERAL("")};
+    MUST(logstore_commit(store, str_of(group), &one, 1, &error));
+}
+
+/* -1: nothing. */
+static int64_t committed(struct logstore *store, const char *group, uint32_t partition)
+{
+    struct error error = {0};
+    int64_t offset;
+    MUST(logstore_committed(store, str_of(group), ORDERS, partition, &offset, &error));
+    return offset;
+}
+
+static void test_offsets_of_empty_groups_expire(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore_consumer *consumer;
+    struct logstore *store = store_with_member(&consumer);
+    MUST(logstore_set_offsets_retention(store, RETENTION_MS, &error));
+    poll_nothing(consumer);
+    MUST(logstore_consumer_commit(consumer, &error));
+    commit(store, "empty", 0, 1);
+    commit(store, "partly", 0, 1);
+    pass(RETENTION_MS - 1);
+    MUST(logstore_expire_offsets(store, &error));
+    assert_int_equal(committed(store, "empty", 0), 1);
+    assert_int_equal(committed(store, "partly", 0), 1);
+    poll_nothing(consumer); /* it was away for long, and joins again */
+    commit(store, "partly", 1, 2);
+    pass(1);
+    MUST(logstore_expire_offsets(store, &error));
+    assert_int_equal(committed(store, "empty", 0), -1);
+    assert_int_equal(committed(store, "partly", 0), -1);
+    assert_int_equal(committed(store, "partly", 1), 2);
+    assert_int_equal(committed(store, "billing", 0), 0);
+    logstore_consumer_abandon(&consumer);
+    logstore_close(&store);
+}
+
+/* Nobody calls for it: whoever fills a segment does it, once a minute. */
+static void test_offsets_expire_where_records_are_appended(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore_config config = logstore_config_default();
+    struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
+    config.segment_bytes = 1024;
+    MUST(logstore_topic_create(store, ORDERS, 2, &config, &error));
+    MUST(logstore_set_offsets_retention(store, RETENTION_MS, &error));
+    commit(store, "empty", 0, 1);
+    pass(RETENTION_MS);
+    for (int i = 0; i < 50; i++) {
+        struct logstore_record record = fixture_record("key", "some forty bytes of value, or even some more");
+        MUST(logstore_append(store, ORDERS, 0, &record, 1, NULL, &error));
+    }
+    assert_int_equal(committed(store, "empty", 0), -1);
+    logstore_close(&store);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -214,6 +283,8 @@ int main(void)
         TEST(test_nobody_outlives_a_boot),
         TEST(test_a_boot_is_noticed_without_its_id),
         TEST(test_the_poll_interval_goes_by_what_the_machine_ran),
+        TEST(test_offsets_of_empty_groups_expire),
+        TEST(test_offsets_expire_where_records_are_appended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,32 +123,6 @@ static void test_a_group_that_was_deleted_starts_anew(void **state)
     logstore_close(&other);
 }
 
-static void test_offsets_of_empty_groups_expire(void **state)
-{
-    (void)state;
-    struct error error = {0};
-    const struct str topic = TOPIC;
-    struct logstore *store = store_with_records(1);
-    MUST(logstore_set_offsets_retention(store, 300, &error));
-    struct logstore_consumer *consumer =
-        logstore_consumer_join(store, STR_LITERAL("live"), &topic, 1, NULL, &error);
-    MUST(consumer != NULL && logstore_consumer_commit(consumer, &error));
-    commit(store, GROUP, 0, 1);
-    commit(store, STR_LITERAL("partly"), 0, 1);
-    MUST(logstore_expire_offsets(store, &error));
-    assert_int_equal(count_groups(), 3);
-    usleep(400000);
-    commit(store, STR_LITERAL("partly"), 1, 0);
-    MUST(logstore_expire_offsets(store, &error));
-    assert_int_equal(count_groups(), 2);
-    assert_int_equal(committed(store, STR_LITERAL("live"), 0), 0);
-    assert_int_equal(committed(store, STR_LITERAL("partly"), 0), -1);
-    assert_int_equal(committed(store, STR_LITERAL("partly"), 1), 0);
-    assert_int_equal(committed(store, GROUP, 0), -1);
-    MUST(logstore_consumer_leave(&consumer, &error));
-    logstore_close(&store);
-}
-
 static int set_up_in_memory(void **state)
 {
     (void)state;
@@ -320,7 +294,6 @@ int main(void)
         TEST(test_resets_of_every_kind),
         TEST(test_a_group_with_members_is_neither_reset_nor_deleted),
         TEST(test_a_group_that_was_deleted_starts_anew),
-        TEST(test_offsets_of_empty_groups_expire),
         cmocka_unit_test_setup_teardown(test_more_groups_than_descriptors, set_up_in_memory,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_groups_stay_open_where_there_are_descriptors, set_up_in_memory,

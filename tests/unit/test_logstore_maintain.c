@@ -197,6 +197,23 @@ static size_t read_latest(struct logstore *store, char latest[5][16], int64_t *l
     return count;
 }
 
+/* Nobody calls for it. */
+static void test_compaction_happens_when_segments_roll(void **state)
+{
+    (void)state;
+    static const char *const SETTINGS[][2] = {{"cleanup.policy", "compact"}, {"segment.bytes", "2000"}};
+    char latest[5][16];
+    int64_t last;
+    struct logstore *store = store_with(SETTINGS, 2);
+    for (int i = 0; i < 1000; i++) {
+        const char key[] = {(char)('0' + i % 5), '\0'};
+        append_at(store, key, "value", clock_wall_ms());
+    }
+    assert_true(read_latest(store, latest, &last) < 300);
+    assert_int_equal(last, 999);
+    logstore_close(&store);
+}
+
 static void test_compaction_keeps_the_latest_of_each_key(void **state)
 {
     (void)state;
@@ -441,6 +458,7 @@ int main(void)
         TEST(test_a_reader_that_seeks_is_told_of_retention),
         TEST(test_retention_of_everything),
         TEST(test_retention_by_size_happens_when_segments_roll),
+        TEST(test_compaction_happens_when_segments_roll),
         TEST(test_compaction_keeps_the_latest_of_each_key),
         TEST(test_tombstones_may_stay_for_ever),
         TEST(test_compaction_leaves_what_is_young),
