@@ -158,9 +158,11 @@ static void note_risks(struct scene *scene, const struct rules *rules, const str
 static void note_undated(struct scene *scene, const struct rules *rules, const struct position_memory *memory,
                          const struct partition_memory *partition, struct place place)
 {
+    if (memory->lag_ms != UNKNOWN || position_moves(memory) < 2 ||
+        scene->now - memory->marks[0].time < rules_pace(rules, look_back_ms))
+        return;
     int64_t age = partition_age_at_least(partition, memory->committed, scene->now);
-    if (memory->lag_ms != UNKNOWN || position_moves(memory) < 2 || age <= rules->objective_ms ||
-        age <= scene->gist.undated_ms || scene->now - memory->marks[0].time < rules_pace(rules, look_back_ms))
+    if (age <= rules->objective_ms || age <= scene->gist.undated_ms)
         return;
     scene->gist.undated = place;
     scene->gist.undated_ms = age;

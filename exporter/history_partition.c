@@ -92,13 +92,20 @@ static uint32_t first_beyond(const struct partition_memory *memory, int64_t offs
 
 double partition_end_at(const struct partition_memory *memory, int64_t time)
 {
-    const struct sample *after = &memory->ends[memory->samples], *ends = memory->ends;
-    while (after > ends && after[-1].time >= time)
-        after--;
-    if (after == ends || after == &ends[memory->samples])
-        return (double)(after == ends ? ends[0].value : after[-1].value);
-    double share = (double)(time - after[-1].time) / (double)(after->time - after[-1].time);
-    return (double)after[-1].value + share * ((double)after->value - (double)after[-1].value);
+    const struct sample *ends = memory->ends;
+    uint32_t low = 0, high = memory->samples; /* the first that is not before `time` is in between */
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        if (ends[middle].time < time)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == 0 || low == memory->samples)
+        return (double)ends[low == 0 ? 0 : low - 1].value;
+    struct sample before = ends[low - 1], after = ends[low];
+    double share = (double)(time - before.time) / (double)(after.time - before.time);
+    return (double)before.value + share * (double)(after.value - before.value);
 }
 
 int64_t partition_seen(const struct partition_memory *memory, int64_t offset)

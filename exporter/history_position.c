@@ -98,17 +98,16 @@ uint32_t position_moves(const struct position_memory *memory)
     return (uint32_t)memory->moves_now + memory->moves_before;
 }
 
-/* Until when one that moves now and then is waited for before it is taken to stand still. */
-static int64_t next_move_due(const struct position_memory *memory, const struct history *history,
-                             int64_t last)
+/* Whether one that moves now and then, and did so last at that time, is taken to stand still. */
+static bool is_overdue(const struct position_memory *memory, const struct history *history, int64_t last)
 {
-    return last + position_cycle(memory, history) + saw_ms;
+    int64_t waited = history->time - last - saw_ms;
+    return waited > 0 && waited > position_cycle(memory, history); /* which costs more to know */
 }
 
 bool position_stands_still(const struct position_memory *memory, const struct history *history)
 {
-    return memory->unread_since != UNKNOWN &&
-           history->time > next_move_due(memory, history, memory->unread_since);
+    return memory->unread_since != UNKNOWN && is_overdue(memory, history, memory->unread_since);
 }
 
 double position_speed(const struct position_memory *memory, const struct history *history)
@@ -257,7 +256,7 @@ static void forget_speed(struct position_memory *memory, const struct history *h
 static void note_mark(struct position_memory *memory, const struct history *history, bool moved)
 {
     int64_t due = memory->marks[1].time + mark_every_ms;
-    if (history->time < due || (!moved && history->time < next_move_due(memory, history, due)))
+    if (history->time < due || (!moved && !is_overdue(memory, history, due)))
         return;
     memory->marks[0] = memory->marks[1];
     memory->marks[1] = (struct mark){history->time, memory->committed, memory->steady_ms};
