@@ -52,22 +52,25 @@ void kafka_audit_compare(struct kafka_audit *audit, const struct kafka_follower 
 {
     struct kafka_replica_group *group;
     const struct kafka_replica *replica = kafka_follower_replica(follower);
-    if (!kafka_follower_finds(follower, name, &group) || group == NULL)
+    if (!kafka_follower_finds(follower, name, &group))
         return;
-    kafka_commit_set_tidy(&group->commits);
-    bool *seen = MEM_ARRAY(group->commits.count, bool);
+    if (group != NULL)
+        kafka_commit_set_tidy(&group->commits);
+    bool *seen = MEM_ARRAY(group != NULL ? group->commits.count : 0, bool);
     for (int i = 0; i < answer->cnt; i++) {
         const rd_kafka_topic_partition_t *asked = &answer->elems[i];
         struct str topic = str_of(asked->topic);
         if (asked->offset < 0 || !name_filter_passes(&config->topics, topic))
             continue;
-        const struct kafka_commit *commit = kafka_replica_commit(replica, group, topic, asked->partition);
+        const struct kafka_commit *commit =
+            group != NULL ? kafka_replica_commit(replica, group, topic, asked->partition) : NULL;
         if (commit != NULL)
             seen[commit - group->commits.items] = true;
         if (commit == NULL || commit->offset != asked->offset)
             suspect(audit, name, topic, asked->partition, asked->offset, commit);
     }
-    suspect_unseen(audit, replica, group, seen);
+    if (group != NULL)
+        suspect_unseen(audit, replica, group, seen);
     free(seen);
 }
 
@@ -84,9 +87,11 @@ int64_t kafka_audit_repair(struct kafka_audit *audit, const struct kafka_followe
     for (size_t i = 0; i < audit->count; i++) {
         const struct kafka_suspect *suspected = &audit->items[i];
         struct str topic = str_of(suspected->topic);
-        if (!kafka_follower_finds(follower, str_of(suspected->group), &group) || group == NULL)
+        if (!kafka_follower_finds(follower, str_of(suspected->group), &group))
             continue;
         struct kafka_replica *replica = kafka_follower_replica(follower);
+        if (group == NULL) /* nothing of it was read, or what was is taken away */
+            group = kafka_replica_add(replica, str_of(suspected->group));
         if (!still_differs(suspected, kafka_replica_commit(replica, group, topic, suspected->partition)))
             continue;
         kafka_replica_set(replica, group, topic, suspected->partition, suspected->asked, -1);

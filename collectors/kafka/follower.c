@@ -419,7 +419,7 @@ enum kafka_follower_state kafka_follower_state(const struct kafka_follower *foll
     return follower->replica != NULL ? KAFKA_FOLLOWER_FOLLOWS : KAFKA_FOLLOWER_ABSENT;
 }
 
-/* A group that has written nothing may be in any partition. */
+/* A group of which nothing was read may be in any partition. */
 static bool are_all_settled(const struct kafka_follower *follower)
 {
     bool settled = follower->partition_count > 0;
@@ -435,8 +435,9 @@ bool kafka_follower_finds(const struct kafka_follower *follower, struct str name
     *group = replica != NULL ? kafka_replica_find(replica, name) : NULL;
     if (replica == NULL || follower->client == NULL || follower->is_denied || follower->is_broken)
         return false;
-    return *group != NULL ? follower->partitions[(*group)->log_partition].is_settled
-                          : are_all_settled(follower);
+    return *group != NULL && (*group)->log_partition >= 0
+               ? follower->partitions[(*group)->log_partition].is_settled
+               : are_all_settled(follower);
 }
 
 struct kafka_replica *kafka_follower_replica(const struct kafka_follower *follower)

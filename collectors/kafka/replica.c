@@ -133,16 +133,24 @@ static struct kafka_replica_group *find_group(struct kafka_replica *replica, str
     return group;
 }
 
+struct kafka_replica_group *kafka_replica_add(struct kafka_replica *replica, struct str name)
+{
+    struct kafka_replica_group *group = find_group(replica, name);
+    if (group != NULL)
+        return group;
+    group = MEM_NEW(struct kafka_replica_group);
+    *group = (struct kafka_replica_group){.name = copy_name(name), .log_partition = -1, .epoch = -1};
+    add_name(&replica->group_tree, group);
+    return replica->last_group = group;
+}
+
 /* The group, made if need be; NULL when it is not wanted. */
 static struct kafka_replica_group *group_of(struct kafka_replica *replica, struct str name)
 {
     struct kafka_replica_group *group = find_group(replica, name);
-    if (group != NULL || !name_filter_passes(&replica->config->groups, name))
-        return group;
-    group = MEM_NEW(struct kafka_replica_group);
-    *group = (struct kafka_replica_group){.name = copy_name(name), .epoch = -1};
-    add_name(&replica->group_tree, group);
-    return replica->last_group = group;
+    return group != NULL || !name_filter_passes(&replica->config->groups, name)
+               ? group
+               : kafka_replica_add(replica, name);
 }
 
 static void drop_if_bare(struct kafka_replica *replica, struct kafka_replica_group *group)

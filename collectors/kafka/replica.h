@@ -26,7 +26,7 @@ struct kafka_replica_member {
 
 struct kafka_replica_group {
     struct str name;       /* owned */
-    int32_t log_partition; /* of __consumer_offsets, where all of its records are */
+    int32_t log_partition; /* of __consumer_offsets, where all of its records are; -1: not known */
     struct kafka_commit_set commits;
     size_t positions; /* commits that aren't taken away */
     bool is_classic;
@@ -52,6 +52,9 @@ void kafka_replica_take(struct kafka_replica *replica, int32_t log_partition, st
 
 /* The group, or NULL; valid until the next record. */
 struct kafka_replica_group *kafka_replica_find(const struct kafka_replica *replica, struct str name);
+
+/* The group, made if it isn't there, which the filter passes; valid until the next record. */
+struct kafka_replica_group *kafka_replica_add(struct kafka_replica *replica, struct str name);
 
 /* The group's commit, or NULL; valid until the next record. */
 const struct kafka_commit *kafka_replica_commit(const struct kafka_replica *replica,

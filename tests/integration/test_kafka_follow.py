@@ -350,19 +350,25 @@ def all_versions(schemas, *kinds):
 
 
 def test_what_the_topic_says_and_the_coordinator_denies_is_found_and_repaired(own_kafka, name):
-    """Records that the coordinator never wrote, so that the group's commits are others than what is followed."""
+    """Records that the coordinator never wrote, so that a group's commits are others than what is followed; and of
+    another group they say that there are none, so that nothing is known of it."""
     kafka = own_kafka()
-    topic, group = f"{name}orders", f"{name}billing"
+    topic, group, erased = f"{name}orders", f"{name}billing", f"{name}erased"
     kafka.create_topic(topic, 2)
     produce(kafka, topic, {0: 10, 1: 10})
     commit(kafka, group, topic, {0: 4})
+    commit(kafka, erased, topic, {0: 3})
     with Daemon("--kafka", kafka.bootstrap, poll_interval="100ms") as daemon:
         wait_following(daemon)
         before = anomalies(daemon, "offset_repaired")
         write_record(kafka, partition_of(kafka, group), commit_key(group, topic, 0), commit_value(9))
         write_record(kafka, partition_of(kafka, group), commit_key(group, topic, 1), commit_value(9))
-        wait_until(lambda: anomalies(daemon, "offset_repaired") == before + 2, 40, "the repair")
-        assert page_commits(daemon, {"consumergroup": group, "topic": topic}) == {"0": 4}
+        write_record(kafka, partition_of(kafka, erased), commit_key(erased, topic, 0), None)
+        wait_until(lambda: anomalies(daemon, "offset_repaired") == before + 3, 120, "the repair")
+        for repaired, offset in ((group, 4), (erased, 3)):
+            assert page_commits(daemon, {"consumergroup": repaired, "topic": topic}) == {"0": offset}
+        commit(kafka, erased, topic, {0: 7})
+        wait_until(lambda: page_commits(daemon, {"consumergroup": erased, "topic": topic}) == {"0": 7}, 30, "the next commit")
 
 
 def test_admin_is_kept_where_it_is_configured(kafka, name, tmp_path):
