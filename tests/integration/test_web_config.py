@@ -280,6 +280,7 @@ def test_half_open_handshakes_hold_up_nobody_and_are_cut_off(made, tmp_path):
     hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"
     with Secured(made, tmp_path, {"tls_server_config": TLS}) as daemon, ExitStack() as stack:
         descriptors = Path(f"/proc/{daemon.process.pid}/fd")
+        processes.wait_until(lambda: daemon.curl(path="/readyz")[1] == 200, what="the first poll, which opens the store's files")
         before = len(list(descriptors.iterdir()))
         for number in range(200):
             client = stack.enter_context(socket.create_connection(("127.0.0.1", daemon.port), source_address=(f"127.0.4.{number % 9 + 1}", 0)))
