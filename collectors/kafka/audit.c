@@ -4,18 +4,16 @@
 
 #include <stdlib.h>
 
-static void clear(struct kafka_audit *audit)
+static void free_suspect(struct kafka_suspect *suspected)
 {
-    for (size_t i = 0; i < audit->count; i++) {
-        free(audit->items[i].group);
-        free(audit->items[i].topic);
-    }
-    audit->count = 0;
+    free(suspected->group);
+    free(suspected->topic);
 }
 
 void kafka_audit_free(struct kafka_audit *audit)
 {
-    clear(audit);
+    for (size_t i = 0; i < audit->count; i++)
+        free_suspect(&audit->items[i]);
     free(audit->items);
     *audit = (struct kafka_audit){0};
 }
@@ -51,7 +49,7 @@ void kafka_audit_compare(struct kafka_audit *audit, const struct kafka_follower 
                          const rd_kafka_topic_partition_list_t *answer)
 {
     struct kafka_replica_group *group;
-    const struct kafka_replica *replica = kafka_follower_replica(follower);
+    struct kafka_replica *replica = kafka_follower_replica(follower);
     if (!kafka_follower_finds(follower, name, &group))
         return;
     if (group != NULL)
@@ -69,8 +67,10 @@ void kafka_audit_compare(struct kafka_audit *audit, const struct kafka_follower 
         if (commit == NULL || commit->offset != asked->offset)
             suspect(audit, name, topic, asked->partition, asked->offset, commit);
     }
-    if (group != NULL)
+    if (group != NULL) {
         suspect_unseen(audit, replica, group, seen);
+        kafka_replica_trust(replica, group);
+    }
     free(seen);
 }
 
@@ -80,23 +80,36 @@ static bool still_differs(const struct kafka_suspect *suspected, const struct ka
            suspected->time == (followed != NULL ? followed->time : -1);
 }
 
+/* What is followed of the group that settled, which is NULL where nothing of it was read or what was is taken
+ * away. The group is asked once more: a commit that came and went since the answer left nothing to tell by.
+ */
+static bool repair(const struct kafka_suspect *suspected, struct kafka_replica *replica,
+                   struct kafka_replica_group *group)
+{
+    struct str topic = str_of(suspected->topic);
+    if (group == NULL)
+        group = kafka_replica_add(replica, str_of(suspected->group));
+    if (!still_differs(suspected, kafka_replica_commit(replica, group, topic, suspected->partition)))
+        return false;
+    kafka_replica_set(replica, group, topic, suspected->partition, suspected->asked, -1);
+    group->is_doubted = true;
+    return true;
+}
+
 int64_t kafka_audit_repair(struct kafka_audit *audit, const struct kafka_follower *follower)
 {
     int64_t repaired = 0;
+    size_t kept = 0;
     struct kafka_replica_group *group;
     for (size_t i = 0; i < audit->count; i++) {
-        const struct kafka_suspect *suspected = &audit->items[i];
-        struct str topic = str_of(suspected->topic);
-        if (!kafka_follower_finds(follower, str_of(suspected->group), &group))
+        struct kafka_suspect suspected = audit->items[i];
+        if (!kafka_follower_finds(follower, str_of(suspected.group), &group)) {
+            audit->items[kept++] = suspected;
             continue;
-        struct kafka_replica *replica = kafka_follower_replica(follower);
-        if (group == NULL) /* nothing of it was read, or what was is taken away */
-            group = kafka_replica_add(replica, str_of(suspected->group));
-        if (!still_differs(suspected, kafka_replica_commit(replica, group, topic, suspected->partition)))
-            continue;
-        kafka_replica_set(replica, group, topic, suspected->partition, suspected->asked, -1);
-        repaired++;
+        }
+        repaired += repair(&suspected, kafka_follower_replica(follower), group);
+        free_suspect(&suspected);
     }
-    clear(audit);
+    audit->count = kept;
     return repaired;
 }

@@ -7,7 +7,7 @@
  * Whether what is followed is what the cluster says. The two are asked one after the other, and between them
  * a group may commit. So a commit that differs is only suspected. When the next poll has settled, all that
  * the answer could tell of must have been read: if the commit is then the same as before, the difference
- * stays.
+ * stays. It is repaired, and the group doubted, so that it is asked at once whether that was right.
  */
 
 /* A commit about which the two differ. */
@@ -27,13 +27,14 @@ struct kafka_audit {
 
 void kafka_audit_free(struct kafka_audit *audit);
 
-/* Compares what is followed of the group with the cluster's answer about all of its commits. */
+/* Compares what is followed of the group with the cluster's answer about all of its commits, which ends the
+ * doubt about it. */
 void kafka_audit_compare(struct kafka_audit *audit, const struct kafka_follower *follower,
                          const struct source_config *config, struct str name,
                          const rd_kafka_topic_partition_list_t *answer);
 
-/* After the follower has settled: repairs those that still differ, and ends the others' suspicion. Returns
- * how many were repaired. */
+/* After the follower has settled: repairs those that still differ, and ends the others' suspicion; those
+ * whose group hasn't settled wait for another poll. Returns how many were repaired. */
 int64_t kafka_audit_repair(struct kafka_audit *audit, const struct kafka_follower *follower);
 
 #endif

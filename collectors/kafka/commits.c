@@ -15,7 +15,7 @@ enum {
     CALLS_IN_FLIGHT = 16, /* of each client */
     LIST_POSITIONS = 100,
     DISCOVERY_TURNS = 16, /* polls until a large group is asked for all of its offsets again */
-    AUDIT_TURNS = 64,     /* polls until a group that is followed is asked nevertheless */
+    AUDIT_TURNS = 64,     /* polls until a group that is followed without a doubt is asked nevertheless */
 };
 
 struct found {
@@ -29,6 +29,7 @@ struct answers {
     size_t count, capacity;
     uint32_t open_calls;
     bool has_failed;
+    bool is_audited; /* what is followed is compared with them */
 };
 
 /* A client that is asked. It reads its answers in a thread of its own, so that two take half the time. */
@@ -59,9 +60,11 @@ struct fetch {
 
 /* --- following ----------------------------------------------------------------------------------------- */
 
-static bool is_audited(const struct fetch *fetch, size_t index)
+static bool is_due_for_audit(const struct fetch *fetch, size_t index,
+                             const struct kafka_replica_group *followed)
 {
-    return fetch->follower != NULL && (index + fetch->turn) % AUDIT_TURNS == 0;
+    bool is_doubted = followed != NULL && followed->is_doubted;
+    return fetch->follower != NULL && (is_doubted || (index + fetch->turn) % AUDIT_TURNS == 0);
 }
 
 enum { PLACE_UNKNOWN = NO_INDEX - 1 };
@@ -111,8 +114,9 @@ static bool take_set(struct fetch *fetch, const struct kafka_commit_set *set, st
 static bool take_followed(struct fetch *fetch, size_t index)
 {
     struct kafka_replica_group *group;
-    if (is_audited(fetch, index) ||
-        !kafka_follower_finds(fetch->follower, str_of(fetch->groups->items[index].name), &group))
+    bool known = kafka_follower_finds(fetch->follower, str_of(fetch->groups->items[index].name), &group);
+    fetch->answers[index].is_audited = is_due_for_audit(fetch, index, group);
+    if (!known || fetch->answers[index].is_audited)
         return false;
     if (group == NULL)
         return true;
@@ -126,8 +130,9 @@ static bool take_followed(struct fetch *fetch, size_t index)
 static bool asks_for_all(const struct fetch *fetch, size_t index)
 {
     const struct kafka_group *group = &fetch->groups->items[index];
-    return is_audited(fetch, index) || group->known_count == 0 || group->positions <= LIST_POSITIONS ||
-           group->has_orphans || (index + fetch->turn) % DISCOVERY_TURNS == 0;
+    return fetch->answers[index].is_audited || group->known_count == 0 ||
+           group->positions <= LIST_POSITIONS || group->has_orphans ||
+           (index + fetch->turn) % DISCOVERY_TURNS == 0;
 }
 
 static uint32_t topic_of(const struct kafka_layout *layout, uint32_t topic, uint32_t partition)
@@ -189,7 +194,6 @@ static void call_for_list(struct fetch *fetch, const struct kafka_group *group)
 static void call_next(struct fetch *fetch)
 {
     struct kafka_group *group = &fetch->groups->items[fetch->asking];
-    bool all = asks_for_all(fetch, fetch->asking);
     if (take_followed(fetch, fetch->asking)) {
         group->has_orphans = false;
     } else if (group->is_silent) {
@@ -198,7 +202,7 @@ static void call_next(struct fetch *fetch)
         fetch->answers[fetch->asking].has_failed = true;
         kafka_poll_failed(fetch->poll, STAGE_COMMITS, RD_KAFKA_RESP_ERR__TIMED_OUT, "commits of group",
                           str_of(group->name));
-    } else if (all) {
+    } else if (asks_for_all(fetch, fetch->asking)) {
         group->has_orphans = false;
         call(fetch, fetch->asking, NULL);
     } else {
@@ -280,7 +284,7 @@ static rd_kafka_resp_err_t take_result(struct fetch *fetch, size_t group, bool i
         return RD_KAFKA_RESP_ERR__BAD_MSG;
     if (is_all)
         fetch->groups->items[group].positions = (size_t)commits->cnt;
-    if (is_all && is_audited(fetch, group))
+    if (is_all && fetch->answers[group].is_audited)
         kafka_audit_compare(fetch->audit, fetch->follower, fetch->poll->config,
                             str_of(fetch->groups->items[group].name), commits);
     return take_commits(fetch, group, commits);

@@ -255,8 +255,10 @@ struct kafka_group_record kafka_group_record_read(struct str key, struct str val
     if (wire_ok(&key_wire) && record.kind == KAFKA_RECORD_FOREIGN)
         return record;
     record.group = wire_string(&key_wire);
-    if (!read_body(&key_wire, &value_wire, &record) || record.group.bytes == NULL || !wire_ok(&key_wire) ||
-        !wire_ok(&value_wire))
+    bool understood = read_body(&key_wire, &value_wire, &record) && wire_ok(&value_wire);
+    if (record.group.bytes == NULL || !wire_ok(&key_wire))
         record.kind = KAFKA_RECORD_UNKNOWN;
+    else if (!understood)
+        record.kind = record.kind == KAFKA_RECORD_COMMIT ? KAFKA_RECORD_UNKNOWN_COMMIT : KAFKA_RECORD_UNKNOWN;
     return record;
 }

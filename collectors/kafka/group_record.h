@@ -19,11 +19,12 @@
 enum kafka_record_kind {
     KAFKA_RECORD_FOREIGN, /* of nothing that is followed here: share and streams groups, what is subscribed */
     KAFKA_RECORD_UNKNOWN, /* of a kind or version that is not known, or damaged */
-    KAFKA_RECORD_COMMIT,  /* a group's committed offset */
-    KAFKA_RECORD_CLASSIC, /* a group of the classic protocol, after a rebalance */
-    KAFKA_RECORD_EPOCH,   /* a group of the new protocol (KIP-848) */
-    KAFKA_RECORD_MEMBER,  /* a member of such a group, as it declared itself */
-    KAFKA_RECORD_ASSIGNMENT /* … and what it is assigned */
+    KAFKA_RECORD_UNKNOWN_COMMIT, /* the same, but its key tells whose commit it is: `group` is set */
+    KAFKA_RECORD_COMMIT,         /* a group's committed offset */
+    KAFKA_RECORD_CLASSIC,        /* a group of the classic protocol, after a rebalance */
+    KAFKA_RECORD_EPOCH,          /* a group of the new protocol (KIP-848) */
+    KAFKA_RECORD_MEMBER,         /* a member of such a group, as it declared itself */
+    KAFKA_RECORD_ASSIGNMENT      /* … and what it is assigned */
 };
 
 /* What the members of a classic group declare, and are assigned. Times in milliseconds; -1: not known. */

@@ -155,7 +155,8 @@ static struct kafka_replica_group *group_of(struct kafka_replica *replica, struc
 
 static void drop_if_bare(struct kafka_replica *replica, struct kafka_replica_group *group)
 {
-    if (group->positions > 0 || group->is_classic || group->epoch >= 0 || group->member_count > 0)
+    if (group->positions > 0 || group->is_doubted || group->is_classic || group->epoch >= 0 ||
+        group->member_count > 0)
         return;
     tdelete(group, &replica->group_tree, name_order);
     replica->last_group = NULL;
@@ -316,6 +317,9 @@ static void apply(struct kafka_replica *replica, struct kafka_replica_group *gro
         kafka_replica_set(replica, group, record->commit.topic, record->commit.partition,
                           record->is_gone ? -1 : record->commit.offset, record->commit.time);
         return;
+    case KAFKA_RECORD_UNKNOWN_COMMIT:
+        group->is_doubted = true;
+        return;
     case KAFKA_RECORD_CLASSIC:
         take_classic(group, record);
         return;
@@ -337,8 +341,7 @@ void kafka_replica_take(struct kafka_replica *replica, int32_t log_partition, st
                         struct str value)
 {
     struct kafka_group_record record = kafka_group_record_read(key, value);
-    if (record.kind == KAFKA_RECORD_UNKNOWN)
-        replica->unknown++;
+    replica->unknown += record.kind == KAFKA_RECORD_UNKNOWN || record.kind == KAFKA_RECORD_UNKNOWN_COMMIT;
     if (record.kind == KAFKA_RECORD_UNKNOWN || record.kind == KAFKA_RECORD_FOREIGN)
         return;
     struct kafka_replica_group *group =
@@ -368,6 +371,12 @@ void kafka_replica_free(struct kafka_replica **replica)
     free((*replica)->topics);
     free(*replica);
     *replica = NULL;
+}
+
+void kafka_replica_trust(struct kafka_replica *replica, struct kafka_replica_group *group)
+{
+    group->is_doubted = false;
+    drop_if_bare(replica, group);
 }
 
 struct kafka_replica_group *kafka_replica_find(const struct kafka_replica *replica, struct str name)

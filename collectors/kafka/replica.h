@@ -29,6 +29,7 @@ struct kafka_replica_group {
     int32_t log_partition; /* of __consumer_offsets, where all of its records are; -1: not known */
     struct kafka_commit_set commits;
     size_t positions; /* commits that aren't taken away */
+    bool is_doubted;  /* its commits may be others than these: its coordinator has to be asked */
     bool is_classic;
     int32_t generation; /* of a classic group */
     int64_t state_since;
@@ -55,6 +56,9 @@ struct kafka_replica_group *kafka_replica_find(const struct kafka_replica *repli
 
 /* The group, made if it isn't there, which the filter passes; valid until the next record. */
 struct kafka_replica_group *kafka_replica_add(struct kafka_replica *replica, struct str name);
+
+/* Ends the doubt about the group's commits. A group of which nothing else is known is gone with it. */
+void kafka_replica_trust(struct kafka_replica *replica, struct kafka_replica_group *group);
 
 /* The group's commit, or NULL; valid until the next record. */
 const struct kafka_commit *kafka_replica_commit(const struct kafka_replica *replica,

@@ -276,9 +276,10 @@ def anomalies(daemon, kind):
     return daemon.page().get_int("tidemark_anomalies_total", cluster="default", kind=kind)
 
 
-def test_records_that_nobody_understands_are_counted_and_skipped(own_kafka, name):
-    """Later versions, damaged values, unknown kinds and no key at all; then one that is right. The coordinator would
-    stumble over them, so nobody asks it again."""
+def test_records_that_nobody_understands_are_counted_and_asked_about(own_kafka, name):
+    """Later versions, damaged values, unknown kinds and no key at all; then one that is right, which the coordinator
+    never wrote. When another one of a later version follows, it is asked what the group has committed, long before it
+    is the group's turn to be asked anyway."""
     kafka = own_kafka()
     topic, group = f"{name}orders", f"{name}billing"
     kafka.create_topic(topic, 1)
@@ -293,7 +294,7 @@ def test_records_that_nobody_understands_are_counted_and_skipped(own_kafka, name
         (b"\x00", b""),
         (commit_key(group, topic, 0)[:9], commit_value(9)),
     ]
-    with Daemon("--kafka", kafka.bootstrap) as daemon:
+    with Daemon("--kafka", kafka.bootstrap, poll_interval="1s") as daemon:
         wait_following(daemon)
         before = anomalies(daemon, "unknown_record")
         for key, value in hostile:
@@ -302,6 +303,10 @@ def test_records_that_nobody_understands_are_counted_and_skipped(own_kafka, name
         assert page_commits(daemon, {"consumergroup": group, "topic": topic}) == {"0": 4}
         write_record(kafka, partition, commit_key(group, topic, 0), commit_value(8))
         wait_until(lambda: page_commits(daemon, {"consumergroup": group, "topic": topic}) == {"0": 8}, 20, "the commit")
+        write_record(kafka, partition, *hostile[0])
+        wait_until(lambda: page_commits(daemon, {"consumergroup": group, "topic": topic}) == {"0": 4}, 40, "the answer")
+        commit(kafka, group, topic, {0: 6})
+        wait_until(lambda: page_commits(daemon, {"consumergroup": group, "topic": topic}) == {"0": 6}, 20, "the next commit")
 
 
 @pytest.mark.since(4, 0)

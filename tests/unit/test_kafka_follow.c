@@ -114,20 +114,22 @@ static void test_reads_every_version_of_a_commit(void **state)
     }
 }
 
-/* A later version, a negative offset and a negative partition. */
+static void assert_unknown_commit(struct kafka_group_record record)
+{
+    assert_int_equal(record.kind, KAFKA_RECORD_UNKNOWN_COMMIT);
+    assert_true(str_equal(record.group, STR_LITERAL("billing")));
+}
+
+/* A later version, an earlier one, a negative offset and a negative partition: it is known whose they are. */
 static void test_refuses_commits_that_it_does_not_know(void **state)
 {
     struct bytes *bytes = *state;
     struct str key = commit_key(&bytes->key, 1, "billing", "orders", 7);
-    assert_int_equal(kafka_group_record_read(key, commit_value(&bytes->value, 5, 1, 1)).kind,
-                     KAFKA_RECORD_UNKNOWN);
-    assert_int_equal(kafka_group_record_read(key, commit_value(&bytes->value, -1, 1, 1)).kind,
-                     KAFKA_RECORD_UNKNOWN);
-    assert_int_equal(kafka_group_record_read(key, commit_value(&bytes->value, 3, -1, 1)).kind,
-                     KAFKA_RECORD_UNKNOWN);
+    assert_unknown_commit(kafka_group_record_read(key, commit_value(&bytes->value, 5, 1, 1)));
+    assert_unknown_commit(kafka_group_record_read(key, commit_value(&bytes->value, -1, 1, 1)));
+    assert_unknown_commit(kafka_group_record_read(key, commit_value(&bytes->value, 3, -1, 1)));
     key = commit_key(&bytes->key, 1, "billing", "orders", -7);
-    assert_int_equal(kafka_group_record_read(key, commit_value(&bytes->value, 3, 1, 1)).kind,
-                     KAFKA_RECORD_UNKNOWN);
+    assert_unknown_commit(kafka_group_record_read(key, commit_value(&bytes->value, 3, 1, 1)));
 }
 
 /* Each record cut at each place: never taken for whole. */
@@ -138,8 +140,7 @@ static void test_takes_no_record_that_is_cut(void **state)
         struct str key = commit_key(&bytes->key, 1, "billing", "orders", 7);
         struct str value = commit_value(&bytes->value, version, 5, 6);
         for (size_t length = 0; length < value.length; length++)
-            assert_int_equal(kafka_group_record_read(key, (struct str){value.bytes, length}).kind,
-                             KAFKA_RECORD_UNKNOWN);
+            assert_unknown_commit(kafka_group_record_read(key, (struct str){value.bytes, length}));
         for (size_t length = 0; length < key.length; length++)
             assert_int_equal(kafka_group_record_read((struct str){key.bytes, length}, value).kind,
                              KAFKA_RECORD_UNKNOWN);
@@ -288,6 +289,13 @@ static void take_commit(struct kafka_replica *replica, struct bytes *bytes, cons
                        offset < 0 ? none : commit_value(&bytes->value, 3, offset, 1000));
 }
 
+/* Of a version that nobody knows yet. */
+static void take_later_commit(struct kafka_replica *replica, struct bytes *bytes, const char *group)
+{
+    kafka_replica_take(replica, 1, commit_key(&bytes->key, 1, group, "orders", 0),
+                       commit_value(&bytes->value, 5, 9, 1000));
+}
+
 /* A group commits on two topics, one of which is then deleted; another group goes for good, and a topic comes
  * that takes the number of the one that nobody has commits on any more. */
 static void test_the_replica_forgets_what_is_no_more(void **state)
@@ -320,6 +328,36 @@ static void test_the_replica_forgets_what_is_no_more(void **state)
     kafka_replica_take(replica, 1, none, none);
     assert_int_equal(kafka_replica_take_unknown(replica), 1);
     assert_int_equal(kafka_replica_take_unknown(replica), 0);
+    kafka_replica_free(&replica);
+}
+
+/* A commit that isn't understood, of a group that is known and of one that isn't, and what ends the doubt;
+ * other records that aren't understood, and tombstones, raise none. */
+static void test_the_replica_doubts_a_group_whose_commit_it_does_not_understand(void **state)
+{
+    struct bytes *bytes = *state;
+    struct source_config config = {0};
+    struct kafka_replica *replica = kafka_replica_new(&config);
+    take_commit(replica, bytes, "billing", "orders", 5);
+    kafka_replica_take(replica, 1, bytes_of(&bytes->key, "0002000762696c6c696e67"), STR_LITERAL("?"));
+    kafka_replica_take(replica, 1, commit_key(&bytes->key, 1, "nobody", "orders", -1), none);
+    struct kafka_replica_group *billing = kafka_replica_find(replica, STR_LITERAL("billing"));
+    assert_false(billing->is_doubted);
+    assert_null(kafka_replica_find(replica, STR_LITERAL("nobody")));
+    take_later_commit(replica, bytes, "billing");
+    take_later_commit(replica, bytes, "mailer");
+    assert_true(billing->is_doubted);
+    assert_int_equal(kafka_replica_commit(replica, billing, STR_LITERAL("orders"), 0)->offset, 5);
+    struct kafka_replica_group *mailer = kafka_replica_find(replica, STR_LITERAL("mailer"));
+    assert_true(mailer->is_doubted);
+    assert_int_equal(mailer->log_partition, 1);
+    take_commit(replica, bytes, "mailer", "orders", -1);
+    assert_ptr_equal(kafka_replica_find(replica, STR_LITERAL("mailer")), mailer);
+    assert_int_equal(kafka_replica_take_unknown(replica), 4);
+    kafka_replica_trust(replica, mailer);
+    assert_null(kafka_replica_find(replica, STR_LITERAL("mailer")));
+    kafka_replica_trust(replica, billing);
+    assert_false(kafka_replica_find(replica, STR_LITERAL("billing"))->is_doubted);
     kafka_replica_free(&replica);
 }
 
@@ -416,6 +454,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_reads_members_of_the_new_protocol, make_bytes, free_bytes),
         cmocka_unit_test_setup_teardown(test_a_set_of_commits_is_what_was_set_last, make_bytes, free_bytes),
         cmocka_unit_test_setup_teardown(test_the_replica_forgets_what_is_no_more, make_bytes, free_bytes),
+        cmocka_unit_test_setup_teardown(test_the_replica_doubts_a_group_whose_commit_it_does_not_understand,
+                                        make_bytes, free_bytes),
         cmocka_unit_test_setup_teardown(test_the_replica_knows_the_members, make_bytes, free_bytes),
         cmocka_unit_test_setup_teardown(test_the_replica_knows_who_is_in_a_classic_group, make_bytes,
                                         free_bytes),
