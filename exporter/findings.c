@@ -104,7 +104,8 @@ void findings_free(struct findings **findings)
     *findings = NULL;
 }
 
-/* In the order of enum condition. */
+/* In the order of enum condition. A time lag is judged by its lowest of the reader's last cycle, since it
+ * isn't late by the time between two commits; where it isn't known, by the least that it can be. */
 static const struct input inputs[CONDITIONS][FINDING_INPUTS] = {
     [CONDITION_DATA_LOST] = {{"lost_at", INPUT_TIME, false},
                              {"lost_messages", INPUT_MESSAGES, false},
@@ -125,21 +126,22 @@ static const struct input inputs[CONDITIONS][FINDING_INPUTS] = {
                          {"patience", INPUT_DURATION, true}},
     [CONDITION_DEATH_SPIRAL] = {{"rebalances", INPUT_COUNT, false},
                                 {"first_rebalance", INPUT_TIME, false},
-                                {"time_lag", INPUT_DURATION, false},
-                                {"time_lag_grown", INPUT_DURATION, false},
+                                {"lowest_time_lag", INPUT_DURATION, false},
+                                {"lowest_time_lag_grown", INPUT_DURATION, false},
                                 {"spiral_after", INPUT_DURATION, true}},
     [CONDITION_COMMITTED_BEYOND_END] = {{"beyond_since", INPUT_TIME, false},
                                         {"beyond_by", INPUT_MESSAGES, false},
                                         {"clear_after", INPUT_DURATION, true}},
-    [CONDITION_FALLING_BEHIND] = {{"time_lag", INPUT_DURATION, false},
-                                  {"time_lag_one_objective_ago", INPUT_DURATION, false},
+    [CONDITION_FALLING_BEHIND] = {{"lowest_time_lag", INPUT_DURATION, false},
+                                  {"lowest_one_objective_ago", INPUT_DURATION, false},
                                   {"behind_since", INPUT_TIME, false},
                                   {"objective", INPUT_DURATION, true}},
     [CONDITION_REBALANCE_STORM] = {{"rebalances", INPUT_COUNT, false},
                                    {"first_rebalance", INPUT_TIME, false},
                                    {"rebalance_count", INPUT_COUNT, true},
                                    {"spiral_after", INPUT_DURATION, true}},
-    [CONDITION_COMPACTION_RISK] = {{"time_lag", INPUT_DURATION, false}, {"safe_for", INPUT_DURATION, true}},
+    [CONDITION_COMPACTION_RISK] = {{"lowest_time_lag", INPUT_DURATION, false},
+                                   {"safe_for", INPUT_DURATION, true}},
     [CONDITION_SKIPPED] = {{"skipped_at", INPUT_TIME, false},
                            {"skipped_messages", INPUT_MESSAGES, false},
                            {"clear_after", INPUT_DURATION, true}},

@@ -13,11 +13,6 @@ static const int64_t look_back_ms = 3 * 60 * 1000;
 static const double far_ms = 10.0 * 365 * 86400 * 1000;
 static const double standing_still = 0.02;
 
-static int64_t smaller(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static int64_t forecast(double ms)
 {
     return ms >= 0 && ms < far_ms ? (int64_t)ms : UNKNOWN;
@@ -37,7 +32,7 @@ static struct overtaking overtaking_by_time(const struct scene *scene, const str
     const struct mark *mark = &memory->marks[0];
     int64_t elapsed = scene->now - mark->time, lag_ms = memory->steady_ms;
     found.headroom_ms = time_left(retention_ms, memory->lag_ms);
-    found.horizon_ms = smaller(rules->horizon_ms, (int64_t)(rules->horizon_share * (double)retention_ms));
+    found.horizon_ms = rules_horizon(rules, (double)retention_ms);
     if (position_stands_still(memory, scene->history)) {
         found.overtake_ms = found.headroom_ms;
         return found;
@@ -67,7 +62,7 @@ static struct overtaking overtaking_by_start(const struct scene *scene, const st
         retention_ms != UNKNOWN ? (double)retention_ms : (double)(seen->end - seen->start) / written;
     double read = position_speed(memory, scene->history);
     found.headroom_ms = forecast(distance / written);
-    found.horizon_ms = smaller(rules->horizon_ms, (int64_t)(rules->horizon_share * held));
+    found.horizon_ms = rules_horizon(rules, held);
     bool behind = memory->steady_ms > 0 || memory->lag_ms == UNKNOWN;
     if (behind && written - read > standing_still * written)
         found.overtake_ms = forecast(distance / (written - read));

@@ -452,10 +452,8 @@ static void rule_offsets_expiring(struct scene *scene)
     if (retention == UNKNOWN || empty_since == UNKNOWN || retention <= 0)
         return;
     int64_t expire = empty_since + retention;
-    int64_t horizon = (int64_t)(scene->rules->horizon_share * (double)retention);
+    int64_t horizon = rules_horizon(scene->rules, (double)retention);
     scene->findings->groups[scene->g].offsets_expire = expire;
-    if (scene->rules->horizon_ms < horizon)
-        horizon = scene->rules->horizon_ms;
     if (expire - scene->now <= horizon)
         found(scene, CONDITION_OFFSETS_EXPIRING, nowhere, empty_since,
               INPUTS(empty_since, expire, expire - scene->now, horizon));

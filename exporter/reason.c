@@ -79,7 +79,7 @@ static void say_death_spiral(struct buf *out, const struct case_at_hand *c)
     case_add_known_duration(out, " in ", c->now - c->inputs[1], "");
     buf_add_text(out, ", and they keep coming. The group reads nothing while it rebalances: its time lag");
     case_add_known_duration(out, " has grown by ", c->inputs[3], "");
-    case_add_known_duration(out, " to ", c->inputs[2], "");
+    case_add_known_duration(out, " to at least ", c->inputs[2], "");
     buf_add_text(out, ".");
 }
 
@@ -117,14 +117,18 @@ static void add_outlook(struct buf *out, const struct case_at_hand *c)
         buf_add_text(out, ", so at this pace it never catches up");
 }
 
+/* The age of the oldest unread message, or, where it isn't known, how old it is at least. */
+static void add_age(struct buf *out, int64_t age_ms, int64_t least_ms)
+{
+    bool known = age_ms != UNKNOWN;
+    case_add_known_duration(out, known ? " is " : " is at least ", known ? age_ms : least_ms, " old");
+}
+
 static void say_falling_behind(struct buf *out, const struct case_at_hand *c)
 {
     buf_add_text(out, "The oldest unread message of ");
     case_add_topic(out, c);
-    if (c->on_topic->lag_ms_max != UNKNOWN)
-        case_add_known_duration(out, " is ", c->on_topic->lag_ms_max, " old");
-    else
-        case_add_known_duration(out, " is at least ", c->inputs[0], " old");
+    add_age(out, c->on_topic->lag_ms_max, c->inputs[0]);
     case_add_known_setting(out, " (objective ", c->inputs[3], ")");
     buf_add_text(out, " and ");
     case_add_waiting(out, c->on_topic->lag_sum);
@@ -144,7 +148,7 @@ static void say_compaction_risk(struct buf *out, const struct case_at_hand *c)
 {
     buf_add_text(out, "The oldest unread message of ");
     case_add_where(out, c);
-    case_add_known_duration(out, " is ", c->inputs[0], " old");
+    add_age(out, c->at_position->lag_ms, c->inputs[0]);
     buf_add_text(out, ": the cleaner may take it before it is read, where its key has a newer one");
     if (c->on_topic->compaction_exposed > 0) {
         buf_add_text(out, "; ");
@@ -232,22 +236,26 @@ static const struct words {
                          "unread messages, live members, and no progress for longer than the patience: "
                          "stuck_after, or 1.6 of the reader's usual cycle and 30 s; where that isn't "
                          "known yet, 14 minutes, or a minute more than its max.poll.interval.ms"},
-    [CONDITION_DEATH_SPIRAL] = {say_death_spiral, advise_rebalances,
-                                "rebalances keep coming for spiral_after while the time lag grows"},
+    [CONDITION_DEATH_SPIRAL] =
+        {say_death_spiral, advise_rebalances,
+         "rebalances keep coming for spiral_after while the lowest time lag of the reader's "
+         "cycles grows"},
     [CONDITION_COMMITTED_BEYOND_END] =
         {say_beyond_end, advise_beyond_end,
          "two polls saw the bookmark beyond the end of the partition; shown until "
          "clear_after has passed since then and it stands there no more"},
     [CONDITION_FALLING_BEHIND] =
         {say_falling_behind, advise_falling_behind,
-         "the time lag is over the objective and not on its way back, or has grown "
-         "for two objectives; where it isn't known, the oldest unread message has been "
+         "the time lag, at its lowest of the reader's last cycle, is over the objective and not on its way "
+         "back, or has grown for two objectives; where it isn't known, the oldest unread message has been "
          "there for longer than the objective and the lag gets no smaller"},
     [CONDITION_REBALANCE_STORM] = {say_rebalance_storm, advise_rebalances,
                                    "at least rebalance_count rebalances that keep coming for spiral_after"},
-    [CONDITION_COMPACTION_RISK] = {say_compaction_risk, advise_compaction,
-                                   "the topic is compacted and the time lag is over safe_for, the time for "
-                                   "which the cleaner leaves a message alone"},
+    [CONDITION_COMPACTION_RISK] =
+        {say_compaction_risk, advise_compaction,
+         "the topic is compacted and the time lag, at its lowest of the reader's last "
+         "cycle, is over safe_for, the time for which the cleaner leaves a message "
+         "alone"},
     [CONDITION_SKIPPED] = {say_skipped, advise_skipped,
                            "the bookmark jumped while the group had no member; shown for clear_after"},
     [CONDITION_OFFSETS_EXPIRING] = {say_offsets_expiring, advise_expiring,

@@ -118,6 +118,14 @@ bool rules_set(struct rules *rules, const char *name, const char *value, struct 
     return rules_set_some(rules, &set, name, value, error);
 }
 
+int64_t rules_horizon(const struct rules *rules, double lasts_ms)
+{
+    double share_ms = rules->horizon_share * lasts_ms;
+    if (!(share_ms > 0))
+        return 0;
+    return share_ms < (double)rules->horizon_ms ? (int64_t)share_ms : rules->horizon_ms;
+}
+
 void rules_overlay(struct rules *rules, const struct rules *from, rule_set set)
 {
     for (size_t i = 0; i < ROWS; i++) {

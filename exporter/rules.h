@@ -47,6 +47,10 @@ bool rules_set(struct rules *rules, const char *name, const char *value, struct 
 bool rules_set_some(struct rules *rules, rule_set *set, const char *name, const char *value,
                     struct error *error);
 
+/* How long before its end something that lasts for `lasts_ms` is about to end: the horizon, or that share of
+ * it, when that is less. */
+int64_t rules_horizon(const struct rules *rules, double lasts_ms);
+
 /* Sets those of `set` as they are in `from`. */
 void rules_overlay(struct rules *rules, const struct rules *from, rule_set set);
 

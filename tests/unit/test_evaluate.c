@@ -876,6 +876,19 @@ static void test_rules(void **state)
     error_clear(&error);
 }
 
+/* A topic keeps its messages for ever, by the largest number there is, as is usual in Kafka; and the horizon
+ * is any time before that. */
+static void test_the_horizon_of_eternity(void **state)
+{
+    (void)state;
+    struct rules rules = rules_default();
+    assert_int_equal(rules_horizon(&rules, (double)INT64_MAX), rules.horizon_ms);
+    rules.horizon_share = 1;
+    assert_int_equal(rules_horizon(&rules, (double)INT64_MAX), rules.horizon_ms);
+    assert_int_equal(rules_horizon(&rules, 3600000), 3600000);
+    assert_int_equal(rules_horizon(&rules, -1e300), 0);
+}
+
 /* How many rebalances are counted after a poll that tells this of the group. */
 static int64_t rebalances_after(struct world *w, enum group_state state, int64_t generation)
 {
@@ -960,6 +973,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_lost_beside_an_unknown_start, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_exposed_to_compaction, set_up, tear_down),
         cmocka_unit_test(test_rules),
+        cmocka_unit_test(test_the_horizon_of_eternity),
     };
     return cmocka_run_group_tests_name("evaluate", tests, NULL, NULL);
 }
