@@ -216,22 +216,14 @@ install-dashboards:
 # Hostile bytes, by libFuzzer: not a part of the tests, since it never ends by itself.
 FUZZ_SECONDS ?= 60
 .PHONY: fuzz-logstore fuzz-kafka fuzz-judgement
-fuzz-logstore fuzz-kafka fuzz-judgement: fuzz-%: setup-fuzz $(BUILD)/tests/fuzz/fuzz_%
+fuzz-logstore fuzz-kafka fuzz-judgement: fuzz-%: setup-fuzz
+	@$(MAKE) --no-print-directory CC=clang CFLAGS='-O1 -g' SANITIZE=fuzzer-no-link,address,undefined BUILD=$(BUILD)/fuzz $(BUILD)/fuzz/tests/fuzz/fuzz_$*
 	@mkdir -p $(BUILD)/tests/fuzz/corpus-$*
-	$(BUILD)/tests/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/tests/fuzz/ $(BUILD)/tests/fuzz/corpus-$*
+	$(BUILD)/fuzz/tests/fuzz/fuzz_$* -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$(BUILD)/tests/fuzz/ $(BUILD)/tests/fuzz/corpus-$*
 
-$(BUILD)/tests/fuzz/fuzz_logstore: $(LOGSTORE) exporter/base/buf.c exporter/base/error.c exporter/base/clock.c
-$(BUILD)/tests/fuzz/fuzz_kafka: $(addprefix collectors/kafka/,replica.c commit_set.c group_record.c wire.c) \
-                                exporter/snapshot_members.c $(addprefix exporter/base/,mem.c pattern.c error.c buf.c utf8.c)
-$(BUILD)/tests/fuzz/fuzz_judgement: $(wildcard exporter/history*.c) \
-                                    $(addprefix exporter/,chart.c evaluate.c events.c findings.c forecast.c judgement.c \
-                                    observations.c overrides.c rules.c snapshot.c snapshot_members.c) \
-                                    $(addprefix exporter/base/,buf.c duration.c error.c json_writer.c mem.c pattern.c utf8.c)
-$(BUILD)/tests/fuzz/%: tests/fuzz/%.c
+$(BUILD)/tests/fuzz/%: $(BUILD)/obj/tests/fuzz/%.o $(BUILD)/libtidemark.a $(BUILD)/liblogstore.a
 	@mkdir -p $(@D)
-	clang -std=c11 -D_GNU_SOURCE -I. -O1 -g -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -pthread -o $@ $^ $(FUZZ_LIBS)
-
-$(BUILD)/tests/fuzz/fuzz_judgement: FUZZ_LIBS = -ljansson -lm
+	$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
 fuzz-judgement: $(BUILD)/tests/fuzz/corpus-judgement/recording
 $(BUILD)/tests/fuzz/corpus-judgement/recording: tests/incidents/death_spiral-0.jsonl.gz
