@@ -172,6 +172,15 @@ static bool correct_start(struct recovery *recovery, struct slot *slot, struct e
     return done;
 }
 
+/* Whether the kernel may take for written what a sync that failed has left behind. The slot tells of such
+ * syncs; but where it was damaged since the machine booted, recovery itself may have been the one that
+ * failed.
+ */
+static bool is_in_doubt(const struct slot *slot)
+{
+    return slot->open_syncs > 0 || slot->boot == 0 || slot->boot == fsio_boot();
+}
+
 /* Writes down in *slot where the walk has ended. */
 static bool conclude(struct recovery *recovery, struct slot *slot, struct error *error)
 {
@@ -180,7 +189,7 @@ static bool conclude(struct recovery *recovery, struct slot *slot, struct error 
         return false;
     }
     uint64_t durable = slot->segment == recovery->segment.base ? slot->durable_position : HEAD_SIZE;
-    if ((slot->open_syncs > 0 && !scan_write_again(&recovery->segment, durable, recovery->position, error)) ||
+    if ((is_in_doubt(slot) && !scan_write_again(&recovery->segment, durable, recovery->position, error)) ||
         !fsio_sync(&recovery->segment.log, error) || !segment_sync_names(&recovery->place, error) ||
         !segment_remove_behind(&recovery->place, recovery->segment.base, error))
         return false;

@@ -472,6 +472,44 @@ static void test_an_end_that_fails_after_a_record_was_synced(void **state)
     append_while_an_end_fails(false, false);
 }
 
+/* --- recovery ------------------------------------------------------------------------------------------
+ */
+
+/* Changes the CRC of the newer half of the first partition's slot. */
+static void damage_newer_half(void)
+{
+    uint64_t sequences[2];
+    uint8_t crc;
+    char path[sizeof store_path + 16];
+    snprintf(path, sizeof path, "%s/partitions", store_path);
+    int fd = open(path, O_RDWR);
+    for (int half = 0; half < 2; half++)
+        assert_int_equal(pread(fd, &sequences[half], 8, 256 + 128 * half), 8);
+    off_t at = 256 + 128 * (sequences[1] > sequences[0]) + 124;
+    assert_int_equal(pread(fd, &crc, 1, at), 1);
+    crc ^= 1;
+    assert_int_equal(pwrite(fd, &crc, 1, at), 1);
+    close(fd);
+}
+
+/* A slot is damaged while the machine runs, and whoever finds where the log ends fails to sync it. */
+static void test_a_recovery_whose_sync_failed_counts(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore *store = new_store(LOGSTORE_FSYNC_NEVER, 1 << 20);
+    MUST(append(store, 'a', &error) && append(store, 'b', &error));
+    damage_newer_half();
+    struct logstore *other = open_store(LOGSTORE_FSYNC_ALWAYS);
+    sync_that_fails = 1;
+    MUST_FAIL(append(other, 'c', &error), ERROR_IO);
+    MUST(append(other, 'c', &error));
+    logstore_close(&store);
+    other = lose_power(&other);
+    check_records(other, "abc");
+    logstore_close(&other);
+}
+
 /* --- several files ---------------------------------------------------------------------------------------
  */
 
@@ -591,6 +629,7 @@ int main(void)
         TEST(test_an_end_that_fails_before_a_record_is_synced),
         TEST(test_an_end_that_fails_and_dies_before_a_record_is_synced),
         TEST(test_an_end_that_fails_after_a_record_was_synced),
+        TEST(test_a_recovery_whose_sync_failed_counts),
         TEST(test_what_is_broken_starves_nobody),
         TEST(test_a_broken_group_keeps_no_other_from_being_opened),
         TEST(test_a_topic_lasts_that_is_used),
