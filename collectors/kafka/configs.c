@@ -68,6 +68,34 @@ static struct kafka_topic_config new_topic(const struct snap_topic *topic)
     return (struct kafka_topic_config){.name = mem_copy_str(topic->name), .config = topic->config};
 }
 
+/* How many messages were ever written to the topic; UNKNOWN where an end isn't known. */
+static int64_t count_written(const struct snapshot *snapshot, const struct snap_topic *topic)
+{
+    int64_t written = 0;
+    for (uint32_t i = 0; i < topic->partitions; i++) {
+        int64_t end = snapshot->partitions[topic->first_partition + i].end;
+        if (end < 0 || end > INT64_MAX - written)
+            return UNKNOWN;
+        written += end;
+    }
+    return written;
+}
+
+/* A topic that was made again under its name may have other settings. librdkafka 2.0.2 tells no ids of topics
+ * (KIP-516), but a topic loses neither partitions nor what was written; an empty one can't be told apart. */
+static void look_for_another(struct kafka_topic_config *known, const struct snapshot *snapshot,
+                             const struct snap_topic *topic)
+{
+    int64_t written = count_written(snapshot, topic);
+    if (topic->partitions < known->partitions || (written != UNKNOWN && written < known->written)) {
+        known->config = topic->config;
+        known->due_us = 0;
+    }
+    known->partitions = topic->partitions;
+    if (written != UNKNOWN)
+        known->written = written;
+}
+
 /* Makes the known topics those of the snapshot, index for index. */
 static void follow(struct kafka_configs *configs, const struct snapshot *snapshot)
 {
@@ -79,6 +107,7 @@ static void follow(struct kafka_configs *configs, const struct snapshot *snapsho
             free(configs->topics[old++].name);
         bool known = old < configs->count && str_equal(str_of(configs->topics[old].name), topic->name);
         topics[i] = known ? configs->topics[old++] : new_topic(topic);
+        look_for_another(&topics[i], snapshot, topic);
     }
     while (old < configs->count)
         free(configs->topics[old++].name);

@@ -197,6 +197,19 @@ def test_settings_are_asked_for_in_one_request_and_seldom(kafka, tmp_path):
         assert daemon.logged().count("Sent DescribeConfigsRequest") == 2
 
 
+def test_settings_of_a_topic_that_was_made_again_are_asked_for_anew(kafka):
+    """Most likely between two polls; then it has fewer messages, and only that tells it from the one before."""
+    kafka.create_topic("renewed", 1, retention_ms=3600000)
+    produce(kafka, "renewed", {0: 5})
+    with Daemon("--kafka", kafka.bootstrap, poll_interval="5s") as daemon:
+        shows = lambda retention: lambda page: page.get_int("kafka_topic_retention_seconds", cluster="default", topic="renewed") == retention  # noqa: E731
+        daemon.page_when(shows(3600))
+        kafka.delete_topic("renewed")
+        kafka.create_topic("renewed", 1, retention_ms=7200000)
+        produce(kafka, "renewed", {0: 1})
+        daemon.page_when(shows(7200))
+
+
 def test_an_open_transaction_holds_the_last_stable_offset(kafka):
     """A producer has one transaction committed and one of three messages open."""
     kafka.create_topic("stable", 1)
