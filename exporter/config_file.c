@@ -294,6 +294,22 @@ static const struct config_key override_keys[] = {
     CONFIG_LAST_KEY,
 };
 
+/* Refuses names that one of the override's rules can't differ by: it would have no effect. */
+static bool refuse_names(struct config_reader *reader, const struct override *override,
+                         const struct name_filter *names, const char *key, enum rule_scope scope,
+                         const char *owner)
+{
+    const char *rule = rules_find_scope(override->set, scope);
+    if (names->include.count == 0 || rule == NULL)
+        return true;
+    config_path_enter_key(&reader->path, key);
+    return config_fail(
+        reader,
+        "rule \"%s\" belongs to a %s and can't differ by %s; leave \"%s\" out, or set the rule "
+        "in another override",
+        rule, owner, key, key);
+}
+
 static bool read_override(struct config_reader *reader, json_t *value, void *target)
 {
     struct config *config = target;
@@ -303,7 +319,8 @@ static bool read_override(struct config_reader *reader, json_t *value, void *tar
     if (override->set == 0)
         return config_fail(reader, "an override changes nothing without \"rules\"; add some, such as "
                                    "{\"objective\": \"1h\"}");
-    return true;
+    return refuse_names(reader, override, &override->topics, "topics", RULE_OF_GROUP, "group") &&
+           refuse_names(reader, override, &override->groups, "groups", RULE_OF_TOPIC, "topic");
 }
 
 static bool read_overrides(struct config_reader *reader, json_t *value, void *target)

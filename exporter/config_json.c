@@ -74,9 +74,10 @@ static json_t *describe_source(const struct source_config *source)
 static json_t *describe_rules(const struct rules *rules)
 {
     json_t *object = json_object();
-#define ADD_DURATION(name, value, meaning) json_object_set_new(object, #name, duration(rules->name##_ms));
-#define ADD_SHARE(name, value, meaning)    json_object_set_new(object, #name, json_real(rules->name));
-#define ADD_COUNT(name, value, meaning)    json_object_set_new(object, #name, json_integer(rules->name));
+#define ADD_DURATION(name, value, scope, meaning)                                                            \
+    json_object_set_new(object, #name, duration(rules->name##_ms));
+#define ADD_SHARE(name, value, scope, meaning) json_object_set_new(object, #name, json_real(rules->name));
+#define ADD_COUNT(name, value, scope, meaning) json_object_set_new(object, #name, json_integer(rules->name));
     RULE_TABLE(ADD_DURATION, ADD_SHARE, ADD_COUNT)
     return object;
 }

@@ -46,13 +46,13 @@ static json_t *describe_rule(const char *meaning, json_t *value)
 static json_t *describe_rules(void)
 {
     json_t *rules = json_object();
-#define ROW_DURATION(name, value, meaning)                                                                   \
+#define ROW_DURATION(name, value, scope, meaning)                                                            \
     json_object_set_new(rules, #name, describe_rule(meaning, describe_pattern(DURATION_PATTERN)));
-#define ROW_SHARE(name, value, meaning)                                                                      \
+#define ROW_SHARE(name, value, scope, meaning)                                                               \
     json_object_set_new(rules, #name,                                                                        \
                         describe_rule(meaning, json_pack("{s:[s,s], s:i, s:i}", "type", "number", "string",  \
                                                          "exclusiveMinimum", 0, "maximum", 1)));
-#define ROW_COUNT(name, value, meaning)                                                                      \
+#define ROW_COUNT(name, value, scope, meaning)                                                               \
     json_object_set_new(rules, #name,                                                                        \
                         describe_rule(meaning, json_pack("{s:[s,s], s:i, s:i}", "type", "integer", "string", \
                                                          "minimum", 1, "maximum", 1000)));

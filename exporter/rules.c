@@ -13,11 +13,15 @@ enum rule_kind { RULE_DURATION, RULE_SHARE, RULE_COUNT };
 static const struct rule_row {
     const char *name;
     enum rule_kind kind;
+    enum rule_scope scope;
     size_t offset;
 } rows[] = {
-#define ROW_DURATION(name, value, meaning) {#name, RULE_DURATION, offsetof(struct rules, name##_ms)},
-#define ROW_SHARE(name, value, meaning)    {#name, RULE_SHARE, offsetof(struct rules, name)},
-#define ROW_COUNT(name, value, meaning)    {#name, RULE_COUNT, offsetof(struct rules, name)},
+#define ROW_DURATION(name, value, scope, meaning)                                                            \
+    {#name, RULE_DURATION, RULE_OF_##scope, offsetof(struct rules, name##_ms)},
+#define ROW_SHARE(name, value, scope, meaning)                                                               \
+    {#name, RULE_SHARE, RULE_OF_##scope, offsetof(struct rules, name)},
+#define ROW_COUNT(name, value, scope, meaning)                                                               \
+    {#name, RULE_COUNT, RULE_OF_##scope, offsetof(struct rules, name)},
     RULE_TABLE(ROW_DURATION, ROW_SHARE, ROW_COUNT)};
 
 enum { ROWS = sizeof rows / sizeof rows[0] };
@@ -28,8 +32,8 @@ static const int64_t highest_count = 1000;
 
 struct rules rules_default(void)
 {
-#define DEFAULT_DURATION(name, value, meaning) .name##_ms = (value),
-#define DEFAULT_NUMBER(name, value, meaning)   .name = (value),
+#define DEFAULT_DURATION(name, value, scope, meaning) .name##_ms = (value),
+#define DEFAULT_NUMBER(name, value, scope, meaning)   .name = (value),
     return (struct rules){RULE_TABLE(DEFAULT_DURATION, DEFAULT_NUMBER, DEFAULT_NUMBER)};
 }
 
@@ -124,6 +128,14 @@ int64_t rules_horizon(const struct rules *rules, double lasts_ms)
     if (!(share_ms > 0))
         return 0;
     return share_ms < (double)rules->horizon_ms ? (int64_t)share_ms : rules->horizon_ms;
+}
+
+const char *rules_find_scope(rule_set set, enum rule_scope scope)
+{
+    for (size_t i = 0; i < ROWS; i++)
+        if ((set & UINT32_C(1) << i) != 0 && rows[i].scope == scope)
+            return rows[i].name;
+    return NULL;
 }
 
 void rules_overlay(struct rules *rules, const struct rules *from, rule_set set)

@@ -197,6 +197,14 @@ static void test_mistakes(void **state)
          "f:1: overrides[0].groups: \"a(\" is no POSIX extended regular expression"},
         {"{\"overrides\": [{\"rules\": {\"objective\": \"soon\"}}]}",
          "f:1: overrides[0].rules.objective: rule \"objective\": \"soon\" is not a duration such as"},
+        {"{\"overrides\": [{\"groups\": \"a\", \"rules\": {\"objective\": \"1h\", \"recovery_window\": "
+         "\"1h\"}}]}",
+         "f:1: overrides[0].groups: rule \"recovery_window\" belongs to a topic and can't differ by groups; "
+         "leave"},
+        {"{\"overrides\": [{\n\"groups\": \"a\",\n\"topics\": \"a\", \"rules\": {\"stopped_after\": "
+         "\"1h\"}}]}",
+         "f:3: overrides[0].topics: rule \"stopped_after\" belongs to a group and can't differ by topics; "
+         "leave"},
         {"{\"overrides\": [{\"group\": \"a\"}]}",
          "f:1: overrides[0].group: unknown key; the nearest that there is: \"groups\""},
     };
