@@ -15,7 +15,7 @@ enum { DIGEST = 32, REMEMBERED = 64, LONGEST = 64 * 1024 };
 /* A password that is to be checked. Their number is bounded by that of the connections. */
 struct check {
     struct check *next;
-    struct MHD_Connection *connection;
+    struct MHD_Connection *connection; /* NULL: nobody waits for it any more */
     enum admission *later;
     char *hash, *password;
     bool known; /* there is a user of that name; else the hash is another's, and nothing is right */
@@ -24,13 +24,14 @@ struct check {
 
 struct passwords {
     unsigned char key[DIGEST];
-    pthread_t thread;
     pthread_mutex_t lock; /* guards what follows */
     pthread_cond_t changed;
     struct check *first, **end; /* those that wait, the oldest first */
+    struct check *under_way;    /* the thread's own; NULL: none */
     unsigned char right[REMEMBERED][DIGEST];
     size_t count, next;
     bool stop;
+    unsigned owners; /* its user, and the thread: the last frees it */
 };
 
 /* --- what was right ------------------------------------------------------------------------------------ */
@@ -81,10 +82,17 @@ static bool matches(const char *hash, const char *password)
 }
 
 /* With the lock held: who waits for it goes on. */
-static void finish(struct check *check, enum admission admission)
+static void let_go(struct check *check, enum admission admission)
 {
+    if (check->connection == NULL)
+        return;
     *check->later = admission;
     MHD_resume_connection(check->connection);
+    check->connection = NULL;
+}
+
+static void free_check(struct check *check)
+{
     gnutls_memset(check->password, 0, strlen(check->password));
     free(check->password);
     free(check->hash);
@@ -103,27 +111,33 @@ static struct check *take_check(struct passwords *passwords)
     return check;
 }
 
+/* With the lock held, but not while it computes. */
+static void decide(struct passwords *passwords, struct check *check)
+{
+    passwords->under_way = check;
+    pthread_mutex_unlock(&passwords->lock);
+    bool right = matches(check->hash, check->password) && check->known;
+    pthread_mutex_lock(&passwords->lock);
+    passwords->under_way = NULL;
+    if (right && !is_remembered(passwords, check->digest))
+        remember(passwords, check->digest);
+    let_go(check, right ? ADMITTED : REFUSED);
+    free_check(check);
+}
+
 static void *run(void *context)
 {
     struct passwords *passwords = context;
-    struct check *check;
     pthread_mutex_lock(&passwords->lock);
     while (!passwords->stop) {
-        check = take_check(passwords);
-        if (check == NULL) {
+        struct check *check = take_check(passwords);
+        if (check != NULL)
+            decide(passwords, check);
+        else
             pthread_cond_wait(&passwords->changed, &passwords->lock);
-            continue;
-        }
-        pthread_mutex_unlock(&passwords->lock);
-        bool right = matches(check->hash, check->password) && check->known;
-        pthread_mutex_lock(&passwords->lock);
-        if (right && !is_remembered(passwords, check->digest))
-            remember(passwords, check->digest);
-        finish(check, right ? ADMITTED : REFUSED);
     }
-    while ((check = take_check(passwords)) != NULL)
-        finish(check, REFUSED);
     pthread_mutex_unlock(&passwords->lock);
+    passwords_free(&passwords);
     return NULL;
 }
 
@@ -168,41 +182,65 @@ enum admission passwords_admit(struct passwords *passwords, const struct web_pai
 
 /* --- its life ------------------------------------------------------------------------------------------ */
 
+/* Detached: a hash of the highest cost takes days to check, and nobody waits so long for the thread's end. */
+static bool start_thread(struct passwords *passwords, struct error *error)
+{
+    pthread_t thread;
+    passwords->owners++;
+    int code = pthread_create(&thread, NULL, run, passwords);
+    if (code == 0) {
+        pthread_detach(thread); /* can't fail for a thread that was started and never joined */
+        return true;
+    }
+    passwords->owners--;
+    error_set_errno(error, ERROR_IO, code, "start the thread that checks passwords");
+    return false;
+}
+
 struct passwords *passwords_start(struct error *error)
 {
     struct passwords *passwords = MEM_NEW(struct passwords);
     passwords->end = &passwords->first;
+    passwords->owners = 1;
     pthread_mutex_init(&passwords->lock, NULL); /* neither can fail with default attributes on Linux */
     pthread_cond_init(&passwords->changed, NULL);
     int code = gnutls_rnd(GNUTLS_RND_KEY, passwords->key, sizeof passwords->key);
-    if (code < 0) {
+    if (code < 0)
         error_set(error, ERROR_IO, "no random key for passwords: %s", gnutls_strerror(code));
-    } else if ((code = pthread_create(&passwords->thread, NULL, run, passwords)) != 0) {
-        error_set_errno(error, ERROR_IO, code, "start the thread that checks passwords");
-    } else {
+    else if (start_thread(passwords, error))
         return passwords;
-    }
     passwords_free(&passwords);
     return NULL;
 }
 
 void passwords_stop(struct passwords *passwords)
 {
+    struct check *check;
     pthread_mutex_lock(&passwords->lock);
     passwords->stop = true;
+    while ((check = take_check(passwords)) != NULL) {
+        let_go(check, REFUSED);
+        free_check(check);
+    }
+    if (passwords->under_way != NULL)
+        let_go(passwords->under_way, REFUSED);
     pthread_cond_signal(&passwords->changed);
     pthread_mutex_unlock(&passwords->lock);
-    pthread_join(passwords->thread, NULL); /* can't fail for a thread that was started and never joined */
 }
 
 void passwords_free(struct passwords **passwords)
 {
     struct passwords *p = *passwords;
+    *passwords = NULL;
     if (p == NULL)
+        return;
+    pthread_mutex_lock(&p->lock);
+    bool last = --p->owners == 0;
+    pthread_mutex_unlock(&p->lock);
+    if (!last)
         return;
     pthread_cond_destroy(&p->changed);
     pthread_mutex_destroy(&p->lock);
     gnutls_memset(p, 0, sizeof *p);
     free(p);
-    *passwords = NULL;
 }

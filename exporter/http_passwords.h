@@ -22,11 +22,13 @@ enum admission { ADMISSION_UNKNOWN, ADMITTED, REFUSED };
  * the key. */
 struct passwords *passwords_start(struct error *error);
 
-/* Lets all who wait go, refused, and ends the thread: from now on only what is remembered is right. To be
- * called before the server is stopped, which must not have anybody waiting. */
+/* Lets all who wait go, refused: from now on only what is remembered is right. The thread ends with the check
+ * that it is in the midst of, for which nobody waits. To be called before the server is stopped, which must
+ * not have anybody waiting. */
 void passwords_stop(struct passwords *passwords);
 
-/* Frees it, stopped, and sets *passwords to NULL; NULL is accepted. */
+/* Frees it, stopped (or leaves that to the thread, which may be in the midst of a check), and sets *passwords
+ * to NULL; NULL is accepted. */
 void passwords_free(struct passwords **passwords);
 
 /* Whether one of the users, of whom there is one at least, has this name and password. ADMISSION_UNKNOWN: the

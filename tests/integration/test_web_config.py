@@ -173,19 +173,21 @@ def test_a_name_and_a_password_are_wanted_everywhere(made, tmp_path):
         assert daemon.curl("-H", "Authorization: Bearer s3cret", scheme="http")[1] == 401
 
 
+def cpu_ticks(daemon):
+    """CPU time that the daemon has taken, in hundredths of a second."""
+    fields = Path(f"/proc/{daemon.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return int(fields[11]) + int(fields[12])
+
+
 def test_a_right_password_is_worked_out_once_only(made, tmp_path):
     """bcrypt is slow on purpose: a wrong password, and the name of nobody, cost that each time."""
 
     def seconds(user):
         # By CPU time of the daemon: the machine may be busy.
-        def spent():
-            fields = Path(f"/proc/{daemon.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-            return int(fields[11]) + int(fields[12])
-
-        before = spent()
+        before = cpu_ticks(daemon)
         for _ in range(5):
             daemon.curl("-u", user, scheme="http", path="/healthz")
-        return spent() - before
+        return cpu_ticks(daemon) - before
 
     with Secured(made, tmp_path, {"basic_auth_users": {"me": bcrypt("right", cost=12)}}, "--poll-interval", "1m") as daemon:
         assert daemon.curl("-u", "me:right", scheme="http")[1] == 200
@@ -216,6 +218,18 @@ def test_who_guesses_passwords_holds_up_nobody_who_is_known(made, tmp_path):
         daemon.process.wait(20)
         # Two seconds are promised; the rest is for a busy machine.
         assert time.monotonic() - started < 4
+
+
+def test_a_check_that_would_take_days_holds_up_no_end(made, tmp_path):
+    """A hash of the highest cost: while the password is worked out, the daemon is told to end."""
+    users = {"me": bcrypt("right").replace("$04$", "$31$")}
+    with Secured(made, tmp_path, {"basic_auth_users": users}) as daemon:
+        with socket.create_connection(("127.0.0.1", daemon.port), timeout=30) as guess:
+            guess.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Basic " + base64.b64encode(b"me:right") + b"\r\n\r\n")
+            processes.wait_until(lambda: cpu_ticks(daemon) > 50, what="that the password is worked out")
+            daemon.process.send_signal(signal.SIGTERM)
+            assert daemon.process.wait(20) == 0, daemon.logged()
+            assert guess.recv(100).startswith(b"HTTP/1.1 401 ")
 
 
 def test_headers_are_added_and_replaced(made, tmp_path):
