@@ -252,7 +252,7 @@ int status_command(int argc, char **argv)
     if (flags.help)
         return fputs(help, stdout) < 0 ? STATUS_UNKNOWN : STATUS_OK;
     struct buf text, out = buf_make(LINE_LIMIT);
-    json_t *answer = status_ask(&flags, "/api/v1/groups", &text, &error);
+    json_t *answer = status_ask(&flags, "/api/v1/groups", "groups", &text, &error);
     int code = STATUS_UNKNOWN;
     if (answer != NULL) {
         struct terminal terminal = terminal_of(stdout);

@@ -78,7 +78,8 @@ bool status_parse_flags(int argc, char **argv, bool takes_argument, struct statu
 
 /* --- answers ------------------------------------------------------------------------------------------- */
 
-json_t *status_ask(const struct status_flags *flags, const char *path, struct buf *text, struct error *error)
+json_t *status_ask(const struct status_flags *flags, const char *path, const char *list, struct buf *text,
+                   struct error *error)
 {
     bool found = false;
     *text = buf_make(ANSWER_LIMIT);
@@ -91,7 +92,12 @@ json_t *status_ask(const struct status_flags *flags, const char *path, struct bu
                   path);
     else if (answer == NULL)
         error_set(error, ERROR_CORRUPT, "the answer of %s is no JSON: %s", flags->ask.url, reason.text);
-    return answer;
+    if (answer == NULL || json_is_array(json_object_get(answer, list)))
+        return answer;
+    error_set(error, ERROR_CORRUPT, "the answer of %s has no list of %s; is it a Tidemark of this version?",
+              flags->ask.url, list);
+    json_decref(answer);
+    return NULL;
 }
 
 struct str status_text(const json_t *object, const char *key)

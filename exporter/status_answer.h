@@ -23,8 +23,10 @@ struct status_flags {
 bool status_parse_flags(int argc, char **argv, bool takes_argument, struct status_flags *flags,
                         struct error *error);
 
-/* The answer to `path` as JSON, owned by the caller; NULL with the error. Its text is appended to `text`. */
-json_t *status_ask(const struct status_flags *flags, const char *path, struct buf *text, struct error *error);
+/* The answer to `path` as JSON, owned by the caller; NULL with the error, also when there is no list of that
+ * name in it, as in the answer of another program. `text` is made, and gets its text. */
+json_t *status_ask(const struct status_flags *flags, const char *path, const char *list, struct buf *text,
+                   struct error *error);
 
 /* The value of a key: "" or UNKNOWN's substitute when it isn't there. */
 struct str status_text(const json_t *object, const char *key);

@@ -297,7 +297,7 @@ static const json_t *find(const json_t *answer, const struct status_flags *flags
 static char *find_path(const struct status_flags *flags, struct error *error)
 {
     struct buf text, path = buf_make(LIMIT);
-    json_t *answer = status_ask(flags, "/api/v1/groups", &text, error);
+    json_t *answer = status_ask(flags, "/api/v1/groups", "groups", &text, error);
     const json_t *group = answer != NULL ? find(answer, flags) : NULL;
     char *found = NULL;
     if (group != NULL) {
@@ -331,7 +331,7 @@ int explain_command(int argc, char **argv)
     if (path == NULL)
         return status_fail("explain", &error);
     struct buf text, out = buf_make(LIMIT);
-    json_t *group = status_ask(&flags, path, &text, &error);
+    json_t *group = status_ask(&flags, path, "conditions", &text, &error);
     int code = STATUS_UNKNOWN;
     if (group != NULL) {
         struct terminal terminal = terminal_of(stdout);

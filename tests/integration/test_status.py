@@ -4,7 +4,9 @@ import json
 import os
 import pty
 import subprocess
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -153,6 +155,29 @@ def test_what_is_not_known_has_an_exit_code_of_its_own(store):
         code, output, errors = run(*arguments)
         assert (code, output) == (3, b""), arguments
         assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.parametrize("answer", [b"[]", b"{}", b'{"groups": null}', b'{"groups": {}}', b"null", b"", b"\xff"])
+def test_the_answer_of_another_program_is_not_taken_for_all_is_well(answer):
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Other) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        try:
+            for command in (["status"], ["status", "--json"], ["explain", "billing"]):
+                code, output, errors = run(*command, "--url", f"http://127.0.0.1:{other.server_port}")
+                assert (code, output) == (3, b""), command
+                assert len(errors.splitlines()) == 1
+        finally:
+            other.shutdown()
 
 
 def test_a_source_that_is_down_is_named(store, tmp_path):
