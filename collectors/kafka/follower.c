@@ -280,9 +280,15 @@ static void list_high_watermarks(struct kafka_follower *follower, const struct k
 {
     if (!list_ends(poll->client, list, kafka_poll_timeout_ms(poll)))
         return;
-    for (int i = 0; i < list->cnt; i++)
-        if (list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[i].offset >= 0)
-            follower->partitions[list->elems[i].partition].target = list->elems[i].offset;
+    for (int i = 0; i < list->cnt; i++) {
+        struct followed *partition = &follower->partitions[list->elems[i].partition];
+        if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR || list->elems[i].offset < 0)
+            continue;
+        partition->target = list->elems[i].offset;
+        /* It was truncated, or made again. A leader that doesn't know yet how far it is says so (KIP-207). */
+        if (partition->target < partition->reached)
+            follower->is_broken = true;
+    }
 }
 
 /* Finds those that an open transaction keeps from being read up to their end. */

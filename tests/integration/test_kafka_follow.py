@@ -354,6 +354,40 @@ def all_versions(schemas, *kinds):
     return [(kind, version, nulls) for kind in kinds for version in versions_of(schemas[kind][1]) for nulls in (False, True)]
 
 
+@pytest.mark.since(3, 3)
+def test_a_cluster_that_lost_everything_is_followed_anew(own_kafka):
+    """The broker comes back with an empty disk, where a group of the same name commits less often than before: what
+    was read of the topic that is no more is never shown."""
+    kafka = own_kafka()
+    kafka.create_topic("orders", 2)
+    produce(kafka, "orders", {0: 10, 1: 10})
+    where = {"cluster": "default", "consumergroup": "billing", "topic": "orders"}
+    seen = set()
+
+    class Watch(PageWatch):
+        def look(self, page):
+            seen.update(page.by("kafka_consumergroup_current_offset", "partition").items())
+
+    with Daemon("--kafka", kafka.bootstrap) as daemon:
+        for offset in range(10):
+            commit(kafka, "billing", "orders", {0: offset, 1: 8})
+        wait_following(daemon)
+        daemon.page_when(lambda page: page.get_int("kafka_consumergroup_current_offset", **where, partition="0") == 9)
+        kafka.nodes[0].lose_data()
+        kafka.start()
+        daemon.page_when(lambda page: not page.by("kafka_consumergroup_members", "consumergroup"), 120)
+        with Watch(daemon) as watch:
+            kafka.create_topic("orders", 2)
+            produce(kafka, "orders", {0: 10, 1: 10})
+            commit(kafka, "billing", "orders", {0: 3})
+            daemon.page_when(lambda page: page_commits(daemon, where) == {"0": 3}, 60)
+            wait_following(daemon)
+            before = watch.pages
+            wait_until(lambda: watch.pages > before + 20, 60, "pages of what is followed")
+        assert seen == {(("0",), 3)}, "what was committed to the cluster as it was"
+        assert page_commits(daemon, where) == {"0": 3}
+
+
 def test_what_the_topic_says_and_the_coordinator_denies_is_found_and_repaired(own_kafka, name):
     """Records that the coordinator never wrote, so that a group's commits are others than what is followed; and of
     another group they say that there are none, so that nothing is known of it."""

@@ -85,6 +85,7 @@ class Node:
 
     def configure(self, settings):
         """Writes server.properties, and the empty storage where the cluster runs without ZooKeeper."""
+        self.settings = settings
         properties = {
             **SETTINGS,
             "listeners": f"PLAINTEXT://{self.address}",
@@ -161,6 +162,12 @@ class Node:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+    def lose_data(self):
+        """As kill(), and its disk is empty when it is started again."""
+        self.kill()
+        shutil.rmtree(self.folder)
+        self.configure(self.settings)
 
     def pause(self):
         """Connections are accepted (by the kernel) and nothing ever answers."""
