@@ -87,10 +87,12 @@ static bool repair(const struct kafka_suspect *suspected, struct kafka_replica *
                    struct kafka_replica_group *group)
 {
     struct str topic = str_of(suspected->topic);
+    const struct kafka_commit *known =
+        group != NULL ? kafka_replica_commit(replica, group, topic, suspected->partition) : NULL;
+    if (!still_differs(suspected, known))
+        return false;
     if (group == NULL)
         group = kafka_replica_add(replica, str_of(suspected->group));
-    if (!still_differs(suspected, kafka_replica_commit(replica, group, topic, suspected->partition)))
-        return false;
     kafka_replica_set(replica, group, topic, suspected->partition, suspected->asked, -1);
     group->is_doubted = true;
     return true;
