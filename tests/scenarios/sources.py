@@ -2,6 +2,7 @@
 times, and groups whose members are processes."""
 
 import json
+import math
 import os
 import signal
 import struct
@@ -276,6 +277,11 @@ class Watch(daemon.Daemon):
         name = f"kafka_consumergroup_{name}"
         text = page.get_text(name, **self._where(page, name, partition))
         return None if text is None else float(text)
+
+    def is_within(self, page, name, least=-math.inf, most=math.inf, partition=None):
+        """Whether the value of kafka_consumergroup_NAME is in this range. In a poll that could not find it out it isn't."""
+        value = self.value(page, name, partition)
+        return value is not None and least <= value <= most
 
     def on_partition(self, page, name, partition=0):
         """The value of kafka_topic_partition_NAME."""

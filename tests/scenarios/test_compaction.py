@@ -16,7 +16,7 @@ def test_compaction(source):
             assert "compaction_risk" in conditions
             assert [(topic, partition) for topic, partition, _ in conditions["compaction_risk"]] == [(source.name, "0")]
             assert watch.value(page, "compaction_exposed_messages") == watch.value(page, "lag_sum") > 0
-            page = watch.page_when(lambda page: watch.value(page, "compaction_exposed_messages") >= 100)
+            page = watch.page_when(lambda page: watch.is_within(page, "compaction_exposed_messages", least=100))
         missed = source.end() - int(watch.value(page, "current_offset", 0))
 
         def cleaned():

@@ -29,7 +29,7 @@ def test_death_spiral(source):
         for _ in range(2):
             source.reader()
         watch.when_not("death_spiral", "falling_behind")
-        watch.page_when(lambda page: watch.value(page, "members") == 2 and watch.value(page, "lag_seconds_max") < 1)
+        watch.page_when(lambda page: watch.value(page, "members") == 2 and watch.is_within(page, "lag_seconds_max", most=1))
 
         def rebalances_at_rest():
             before = watch.value(watch.page(), "rebalances_total")

@@ -15,10 +15,10 @@ def test_ledger(source):
         page = watch.page_when(lambda page: watch.value(page, "lag_sum"))
         assert watch.value(page, "uncommitted_partitions") == 1
         reader = source.reader()
-        page = watch.page_when(lambda page: watch.value(page, "current_offset_sum") > 20)
+        page = watch.page_when(lambda page: watch.is_within(page, "current_offset_sum", least=20))
         reader.leave()
         left = time.time()
-        page = watch.page_when(lambda page: watch.value(page, "members") == 0 and watch.value(page, "lag", 0) >= 60)
+        page = watch.page_when(lambda page: watch.value(page, "members") == 0 and watch.is_within(page, "lag", least=60, partition=0))
         committed = int(watch.value(page, "current_offset", 0))
 
         to = source.end(0)

@@ -20,7 +20,7 @@ def test_replay(source):
         assert watch.value(page, "lag_sum") == MESSAGES
         reader = source.reader(pause_ms=int(PAUSE_S * 1000))
 
-        page = watch.page_when(lambda page: watch.value(page, "catchup_seconds") and watch.value(page, "lag_sum") < MESSAGES - 50)
+        page = watch.page_when(lambda page: watch.value(page, "catchup_seconds") and watch.is_within(page, "lag_sum", most=MESSAGES - 50))
         conditions = watch.conditions(page)
         assert set(conditions) == {"replaying"}
         [(topic, partition, since)] = conditions["replaying"]

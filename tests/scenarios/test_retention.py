@@ -43,9 +43,9 @@ def test_retention(source):
 
         # Somebody keeps messages for longer: whatever the group still has to read now stays until it does.
         source.alter(retention_ms=3600 * 1000, segment_ms=1000)
-        watch.page_when(lambda page: watch.value(page, "lag_seconds_max") > RETENTION_S + 5)
+        watch.page_when(lambda page: watch.is_within(page, "lag_seconds_max", least=RETENTION_S + 5))
         back = source.reader()
         watch.when_not("stopped", "retention_risk", "data_lost")
-        page = watch.page_when(lambda page: watch.value(page, "lag_seconds_max") < 3, timeout=60)
+        page = watch.page_when(lambda page: watch.is_within(page, "lag_seconds_max", most=3), timeout=60)
         first_read = back.done()[0][1]
         assert watch.value(page, "lost_messages_total") == first_read - committed
