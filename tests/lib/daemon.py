@@ -85,7 +85,7 @@ class Daemon:
         """The metrics as they are now."""
         return exposition.parse(self.get("/metrics"))
 
-    def page_when(self, condition, timeout=30):
+    def page_when(self, condition, timeout=120):
         """The first page for which `condition(page)` is true; an AssertionError in it means "not yet"."""
         last = None
 

@@ -60,7 +60,7 @@ def free_port():
     raise RuntimeError("no free loopback port between 20000 and 32000")
 
 
-def wait_until(condition, timeout=30, what="the condition", pause=0.05):
+def wait_until(condition, timeout=120, what="the condition", pause=0.05):
     """Calls `condition` until it returns something true, and returns that. An AssertionError in it counts as
     "not yet" and is what is raised when the time is over."""
     deadline = time.monotonic() + timeout

@@ -300,17 +300,17 @@ class Watch(daemon.Daemon):
                 found[labels["condition"]].append((labels["topic"], labels["partition"], float(value)))
         return found
 
-    def when(self, condition, timeout=60):
+    def when(self, condition, timeout=180):
         """The first page on which the group has this condition."""
         return self.page_when(lambda page: condition in self.conditions(page), timeout)
 
-    def when_not(self, *conditions, timeout=60):
+    def when_not(self, *conditions, timeout=180):
         """The first page on which the group has none of these conditions."""
         return self.page_when(
             lambda page: self.value(page, "members") is not None and not set(conditions) & set(self.conditions(page)), timeout
         )
 
-    def when_moved(self, times=1, timeout=60):
+    def when_moved(self, times=1, timeout=180):
         """The page once the group has been seen to move so many times."""
         seen = set()
 
@@ -324,7 +324,7 @@ class Watch(daemon.Daemon):
         """The page once the group's habits are known: it has been seen to move often enough."""
         return self.when_moved(times=25)
 
-    def when_read(self, timeout=60):
+    def when_read(self, timeout=180):
         """The first page on which the group has read everything."""
 
         def read(page):
