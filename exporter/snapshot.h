@@ -106,6 +106,12 @@ enum group_state {
     GROUP_STATES,
 };
 
+/* Whether its partitions are dealt out: while a group rebalances, that a member has none isn't idleness. */
+static inline bool group_state_is_settled(enum group_state state)
+{
+    return state == GROUP_STATE_STABLE || state == GROUP_STATE_EMPTY;
+}
+
 struct snap_group {
     struct str name;
     enum group_state state;

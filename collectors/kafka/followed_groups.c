@@ -42,12 +42,6 @@ static int64_t greater(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
-/* While a group rebalances, partitions are on their way. */
-static bool is_settled(const struct snap_group *group)
-{
-    return group->state == GROUP_STATE_STABLE || group->state == GROUP_STATE_EMPTY;
-}
-
 static struct str list_consumers(struct snapshot *snapshot, const struct snap_group *group,
                                  const struct kafka_replica_group *followed)
 {
@@ -57,7 +51,7 @@ static struct str list_consumers(struct snapshot *snapshot, const struct snap_gr
         struct member member;
         if (!member_list_next(&name, &member)) /* it isn't declared */
             continue;
-        member.assigned = is_settled(group) ? followed->members[i].assigned : UNKNOWN;
+        member.assigned = group_state_is_settled(group->state) ? followed->members[i].assigned : UNKNOWN;
         member_list_add(&list, &member);
     }
     return snapshot_take_list(snapshot, &list);
@@ -83,7 +77,7 @@ static void complete_consumer(struct snap_group *group, const struct kafka_repli
     group->generation = followed->epoch;
     group->session_timeout_ms = known(session_timeout);
     group->rebalance_timeout_ms = known(rebalance_timeout);
-    if (is_settled(group))
+    if (group_state_is_settled(group->state))
         group->idle_members = idle;
 }
 

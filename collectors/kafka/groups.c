@@ -174,11 +174,9 @@ static int64_t count_assigned(const rd_kafka_MemberDescription_t *member)
     return partitions != NULL ? partitions->cnt : 0;
 }
 
-/* While a group rebalances, nobody is assigned anything, and that isn't idleness. */
 static bool is_settled(const rd_kafka_ConsumerGroupDescription_t *description)
 {
-    rd_kafka_consumer_group_state_t state = rd_kafka_ConsumerGroupDescription_state(description);
-    return state == RD_KAFKA_CONSUMER_GROUP_STATE_STABLE || state == RD_KAFKA_CONSUMER_GROUP_STATE_EMPTY;
+    return group_state_is_settled(state_of(rd_kafka_ConsumerGroupDescription_state(description)));
 }
 
 /* A broker needn't say where a member is. */

@@ -138,10 +138,9 @@ static enum group_state group_state(enum logstore_group_state state)
     return GROUP_STATE_UNKNOWN;
 }
 
-/* Nobody has partitions while they are dealt out anew: that isn't idleness. */
 static bool is_settled(const struct logstore_observed_group *observed)
 {
-    return observed->state != LOGSTORE_GROUP_PREPARING_REBALANCE;
+    return group_state_is_settled(group_state(observed->state));
 }
 
 /* A member needn't have given itself a name; it always has an id. */

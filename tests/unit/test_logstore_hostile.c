@@ -2,6 +2,7 @@
 #include "logstore/catalog.h"
 #include "logstore/membership.h"
 #include "tests/lib/logstore_fixture.h"
+#include "tests/lib/logstore_reads.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,17 +10,6 @@
 /* Files that somebody has made to do harm: right in every checksum, and absurd. */
 
 #define TOPIC STR_LITERAL("t")
-
-static long reads;
-
-static int count_reads(void *context, struct fsio_step *step)
-{
-    (void)context;
-    reads += step->call == FSIO_READ;
-    return 0;
-}
-
-static const struct fsio_fault counting = {.before = count_reads};
 
 static int set_up(void **state)
 {

@@ -1,5 +1,6 @@
 #include "logstore/batch.h"
 #include "tests/lib/logstore_fixture.h"
+#include "tests/lib/logstore_reads.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,17 +10,6 @@
 #define TOPIC STR_LITERAL("t")
 
 enum { SEGMENT_BYTES = 100000, BATCHES = 400, BATCH_RECORDS = 100, RECORDS = BATCHES * BATCH_RECORDS };
-
-static long reads;
-
-static int count_reads(void *context, struct fsio_step *step)
-{
-    (void)context;
-    reads += step->call == FSIO_READ;
-    return 0;
-}
-
-static const struct fsio_fault counting = {.before = count_reads};
 
 /* Owned by the test. */
 static struct logstore *make_store(void)

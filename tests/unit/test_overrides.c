@@ -94,24 +94,26 @@ static bool is_late(struct world *w)
     return is(w, CONDITION_FALLING_BEHIND);
 }
 
-/* The edge of an hour's retention is twenty minutes away. */
-static bool is_at_risk_early(struct world *w)
+/* An hour is kept, and nobody has read for so many polls. */
+static bool is_at_risk_after(struct world *w, int polls_unread)
 {
     w->retention_ms = 3600 * 1000;
     begin_current(w);
     w->members = 0;
-    read_along(w, 160, 0);
+    read_along(w, polls_unread, 0);
     return is(w, CONDITION_RETENTION_RISK);
+}
+
+/* The edge of retention is twenty minutes away. */
+static bool is_at_risk_early(struct world *w)
+{
+    return is_at_risk_after(w, 160);
 }
 
 /* It is ten minutes away. */
 static bool is_at_risk_late_only(struct world *w)
 {
-    w->retention_ms = 3600 * 1000;
-    begin_current(w);
-    w->members = 0;
-    read_along(w, 200, 0);
-    return !is(w, CONDITION_RETENTION_RISK);
+    return !is_at_risk_after(w, 200);
 }
 
 static bool is_short(struct world *w)
