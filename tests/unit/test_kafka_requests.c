@@ -129,6 +129,18 @@ static void test_a_stale_client_is_noticed(void **state)
     error_clear(&error);
 }
 
+/* A producer sorts the records of a topic that it has not learnt of into partitions one by one, when it does:
+ * a flush that has begun by then sends the first of them alone. */
+static void learn_topic(rd_kafka_t *producer, const char *name)
+{
+    const struct rd_kafka_metadata *metadata;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(producer, name, NULL);
+    assert_non_null(topic);
+    assert_int_equal(rd_kafka_metadata(producer, 0, topic, &metadata, 5000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_metadata_destroy(metadata);
+    rd_kafka_topic_destroy(topic);
+}
+
 /* Five records, a second apart, the first two with a key. */
 static void produce(struct fixture *f)
 {
@@ -139,6 +151,7 @@ static void produce(struct fixture *f)
      * however long a busy machine takes until then. */
     assert_int_equal(rd_kafka_conf_set(conf, "linger.ms", "100000", NULL, 0), RD_KAFKA_CONF_OK);
     rd_kafka_t *producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, NULL, 0);
+    learn_topic(producer, "orders");
     for (int64_t i = 0; i < 5; i++) {
         const rd_kafka_vu_t record[] = {
             {.vtype = RD_KAFKA_VTYPE_TOPIC, .u.cstr = "orders"},
