@@ -2,7 +2,7 @@
 
 #include "exporter/base/mem.h"
 #include "exporter/gzip.h"
-#include "exporter/http_metrics.h"
+#include "exporter/http_exposition.h"
 #include "exporter/http_stream.h"
 
 #include <pthread.h>
@@ -55,8 +55,8 @@ static bool compress_page(struct page *page, struct buf *out)
 /* The page of what is published now, and the number of the view. NULL: none could be made. */
 static struct MHD_Response *make_response(struct packed *packed, enum page_format format, uint64_t *number)
 {
-    struct page *page = metrics_page(packed->http, format, NULL, number);
-    metrics_note_dropped(packed->http, page_dropped(page));
+    struct page *page = exposition_page(packed->http, format, NULL, number);
+    exposition_note_dropped(packed->http, page_dropped(page));
     struct buf bytes = buf_make(PACKED_LIMIT);
     struct MHD_Response *response = NULL;
     if (compress_page(page, &bytes))
@@ -64,7 +64,7 @@ static struct MHD_Response *make_response(struct packed *packed, enum page_forma
     if (response == NULL)
         buf_free(&bytes);
     page_free(&page);
-    if (response != NULL && !metrics_add_headers(packed->http, response, format, true)) {
+    if (response != NULL && !exposition_add_headers(packed->http, response, format, true)) {
         MHD_destroy_response(response);
         response = NULL;
     }

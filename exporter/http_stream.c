@@ -4,7 +4,7 @@
 #include "exporter/gzip.h"
 #include "exporter/http_answer.h"
 #include "exporter/http_connections.h"
-#include "exporter/http_metrics.h"
+#include "exporter/http_exposition.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -137,7 +137,7 @@ void stream_prepare(struct http *http)
         if (!exchange_asked(http, (enum page_format)format, false))
             continue;
         uint64_t number;
-        struct page *page = metrics_page(http, (enum page_format)format, NULL, &number);
+        struct page *page = exposition_page(http, (enum page_format)format, NULL, &number);
         (void)find_length(http, page, (enum page_format)format, number); /* to be known, not used */
         page_free(&page);
     }
@@ -175,7 +175,7 @@ static enum MHD_Result answer_page(const struct request *request, enum page_form
         return MHD_NO;
     enum MHD_Result result = MHD_NO;
     if ((length != MHD_SIZE_UNKNOWN || set_framing(request, response)) &&
-        metrics_add_headers(request->http, response, format, compressed))
+        exposition_add_headers(request->http, response, format, compressed))
         result = MHD_queue_response(request->connection, MHD_HTTP_OK, response);
     MHD_destroy_response(response);
     return result;
@@ -185,7 +185,7 @@ enum MHD_Result stream_answer_filtered(const struct request *request, enum page_
                                        const struct page_filter *filter, bool compressed)
 {
     uint64_t number;
-    struct page *page = metrics_page(request->http, format, filter, &number);
+    struct page *page = exposition_page(request->http, format, filter, &number);
     connections_begin_stream(request->http->connections, request->connection);
     return answer_page(request, format, page, MHD_SIZE_UNKNOWN, compressed ? gzip_new() : NULL);
 }
@@ -194,8 +194,8 @@ enum MHD_Result stream_answer(const struct request *request, enum page_format fo
 {
     struct http *http = request->http;
     uint64_t number;
-    struct page *page = metrics_page(http, format, NULL, &number);
-    metrics_note_dropped(http, page_dropped(page));
+    struct page *page = exposition_page(http, format, NULL, &number);
+    exposition_note_dropped(http, page_dropped(page));
     (void)exchange_asked(http, format, true);
     size_t length = find_length(http, page, format, number);
     connections_begin_stream(http->connections, request->connection);
