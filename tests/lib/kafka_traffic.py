@@ -169,7 +169,7 @@ class Load:
         )
         self.reader.subscribe([topic])
         self.failures, self.unsent, self.ended = [], [], threading.Event()
-        self.threads = [threading.Thread(target=self._write), threading.Thread(target=self._read)]
+        self.threads = [threading.Thread(target=work, daemon=True) for work in (self._write, self._read)]
 
     def __enter__(self):
         for thread in self.threads:
@@ -179,7 +179,9 @@ class Load:
     def __exit__(self, *_):
         self.ended.set()
         for thread in self.threads:
-            thread.join()
+            thread.join(2 * PATIENCE_S)
+            if thread.is_alive():  # librdkafka may never end a client whose cluster is gone
+                self.failures.append(f"{thread.name} did not end")
         assert not self.failures, self.failures
 
     def _delivered(self, error, message):

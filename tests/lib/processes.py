@@ -1,14 +1,16 @@
 """Child processes that can't outlive the tests, and waiting with a deadline."""
 
 import ctypes
+import functools
+import itertools
 import os
-import random
 import signal
 import socket
 import subprocess
 import time
 
 _PR_SET_PDEATHSIG = 1
+_FIRST_PORT, _RANGES, _RANGE = 20000, 48, 250  # up to 32000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -45,11 +47,27 @@ def run(command, timeout=60, **options):
     return process.returncode, output, errors
 
 
+@functools.cache
+def _own_ports():
+    """Ports that no other process hands out, and what claims them: a name that the kernel takes back when this process
+    ends. Else two could find the same port free before either listens on it."""
+    for number in range(_RANGES):
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        try:
+            claim.bind(f"\0tidemark-ports-{number}")
+        except OSError:
+            claim.close()
+            continue
+        first = _FIRST_PORT + number * _RANGE
+        return itertools.cycle(range(first, first + _RANGE)), claim
+    raise RuntimeError(f"{_RANGES} processes have claimed ports already")
+
+
 def free_port():
     """A loopback port that nothing listens on, below those that the kernel hands to outgoing connections: so it
     stays free while the process that has it is down, and can be listened on again."""
-    for _ in range(1000):
-        port = random.randrange(20000, 32000)
+    ports, _ = _own_ports()
+    for port in itertools.islice(ports, _RANGE):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
@@ -57,7 +75,7 @@ def free_port():
             except OSError:
                 continue
             return port
-    raise RuntimeError("no free loopback port between 20000 and 32000")
+    raise RuntimeError(f"none of {_RANGE} loopback ports is free")
 
 
 def wait_until(condition, timeout=120, what="the condition", pause=0.05):
