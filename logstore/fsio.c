@@ -60,18 +60,38 @@ void fsio_error(struct error *error, int system_errno, const char *what, const c
     error_set_errno(error, code_of(system_errno), system_errno, "%s %s", what, name);
 }
 
+/* Waits for nobody, as opening a FIFO would. -1 with errno. */
+static int open_now(int directory, const char *name, int flags)
+{
+    int fd;
+    do
+        fd = openat(directory, name, flags | O_NONBLOCK | O_CLOEXEC, 0666);
+    while (fd < 0 && errno == EINTR);
+    return fd;
+}
+
+static bool is_regular(int fd, const char *name, struct error *error)
+{
+    struct stat status;
+    if (fstat(fd, &status) != 0) {
+        fsio_error(error, errno, "look at", name);
+        return false;
+    }
+    if (!S_ISREG(status.st_mode))
+        error_set(error, ERROR_CORRUPT, "%s is no regular file", name);
+    return S_ISREG(status.st_mode);
+}
+
 bool fsio_open(struct file *file, int directory, const char *name, int flags, struct error *error)
 {
     int failure = fault_of_name(flags & O_CREAT ? FSIO_CREATE : FSIO_OPEN, directory, name);
-    int fd = -1;
-    if (failure == 0) {
-        do
-            fd = openat(directory, name, flags | O_CLOEXEC, 0666);
-        while (fd < 0 && errno == EINTR);
-        failure = errno;
-    }
+    int fd = failure == 0 ? open_now(directory, name, flags) : -1;
     if (fd < 0) {
-        fsio_error(error, failure, "open", name);
+        fsio_error(error, failure != 0 ? failure : errno, "open", name);
+        return false;
+    }
+    if (!is_regular(fd, name, error)) {
+        close(fd);
         return false;
     }
     char *copy = strdup(name);

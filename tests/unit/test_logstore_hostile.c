@@ -136,6 +136,36 @@ static void test_a_segment_from_the_beginning_of_time_is_compacted(void **state)
     logstore_close(&store);
 }
 
+/* Puts a FIFO that nobody writes to in a file's place: the store can't be opened, and that is said at once.
+ */
+static void try_fifo(const char *name)
+{
+    char path[160], aside[170];
+    struct error error = {0};
+    const struct logstore_options options = {.access = LOGSTORE_READ};
+    snprintf(path, sizeof path, "%s/%s", fixture_folder, name);
+    snprintf(aside, sizeof aside, "%s.aside", path);
+    assert_int_equal(rename(path, aside), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    MUST_FAIL(logstore_open(fixture_folder, &options, &error) != NULL, ERROR_CORRUPT);
+    assert_int_equal(rename(aside, path), 0);
+}
+
+static void test_a_fifo_among_the_files_holds_up_nobody(void **state)
+{
+    (void)state;
+    const char *const names[] = {"store", "catalog", "partitions", "groups"};
+    struct error error = {0};
+    struct logstore_config config = logstore_config_default();
+    struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
+    MUST(logstore_topic_create(store, TOPIC, 1, &config, &error));
+    logstore_close(&store);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        try_fifo(names[i]);
+    store = fixture_open(LOGSTORE_READ, LOGSTORE_FSYNC_NEVER);
+    logstore_close(&store);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_teardown)
@@ -144,6 +174,7 @@ int main(void)
         TEST(test_a_negative_time_in_the_catalog_is_refused),
         TEST(test_members_at_the_end_of_their_numbers_are_refused),
         TEST(test_a_segment_from_the_beginning_of_time_is_compacted),
+        TEST(test_a_fifo_among_the_files_holds_up_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
