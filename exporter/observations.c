@@ -8,8 +8,9 @@
 
 /* --- reading ------------------------------------------------------------------------------------------- */
 
-/* More partitions than any cluster has: a number above is no partition but a mistake or an attack. */
-enum { PARTITIONS_MAX = 1 << 20 };
+/* More partitions than any topic, and any cluster, has: what is above is a mistake or an attack. Those that a
+ * topic doesn't name take room as well, up to its highest number. */
+enum { PARTITIONS_MAX = 1 << 20, PARTITIONS_IN_ALL_MAX = 1 << 22 };
 
 /* Seconds since 1970 that an int64_t of milliseconds holds with room for sums. */
 static const double farthest_seconds = 1e14;
@@ -93,6 +94,8 @@ static bool read_topic(struct snapshot *snapshot, const json_t *object, struct e
         if ((uint32_t)number >= count)
             count = (uint32_t)number + 1;
     }
+    if (count > PARTITIONS_IN_ALL_MAX - snapshot->partition_count)
+        return corrupt(error, "the topics have more than 4194304 partitions");
     int64_t topic = snapshot_add_topic(snapshot, text_of(name), count);
     if (topic == NO_INDEX)
         return true;

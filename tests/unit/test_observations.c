@@ -83,12 +83,31 @@ static void test_refused(void **state)
     }
 }
 
+/* A short line could ask for any amount of memory: a topic has a place for each partition up to its highest.
+ */
+static void test_no_more_partitions_than_a_cluster_has(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct buf text = buf_make(SIZE_MAX);
+    buf_add_text(&text, "{\"t\":1,\"topics\":[");
+    for (int i = 0; i < 5; i++)
+        buf_add_format(&text, "%s{\"topic\":\"t%d\",\"partitions\":[{\"partition\":1048575}]}",
+                       i > 0 ? "," : "", i);
+    buf_add_text(&text, "]}");
+    assert_null(observation_parse(buf_str(&text), NULL, &error));
+    assert_int_equal(error.code, ERROR_CORRUPT);
+    error_clear(&error);
+    buf_free(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_missing_is_unknown),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_no_more_partitions_than_a_cluster_has),
     };
     return cmocka_run_group_tests_name("observations", tests, NULL, NULL);
 }
