@@ -498,9 +498,18 @@ static bool has_dates(const struct snapshot *snapshot)
     return false;
 }
 
+/* How long it was since the last snapshot can't be told then: as long as usual. */
+static void follow_clock(struct history *history, int64_t now)
+{
+    int64_t usual = history->usual_gap == UNKNOWN ? 0 : history->usual_gap;
+    if (history->time != UNKNOWN && now < history->time)
+        history_move_back(history, now > usual ? now - usual : 0);
+}
+
 void history_observe(struct history *history, const struct snapshot *snapshot)
 {
     history_forget(history);
+    follow_clock(history, snapshot->time);
     if (history->began == UNKNOWN)
         history->began = snapshot->time;
     history->before = history->time == UNKNOWN ? snapshot->time : history->time;

@@ -189,6 +189,12 @@ void group_memory_free(struct group_memory *group);
  * Before the next snapshot is taken in. */
 void history_forget(struct history *history);
 
+/* --- history_clock.c ----------------------------------------------------------------------------------- */
+
+/* Moves all that is remembered to earlier times, so that the last snapshot was taken in at `time`, which is
+ * before it was: for a clock that was set back. */
+void history_move_back(struct history *history, int64_t time);
+
 /* --- history_sound.c ----------------------------------------------------------------------------------- */
 
 /* Whether what was read from a file could have come about, so that it can be gone on with. */
