@@ -26,8 +26,8 @@ class Browser:
         )
         self.count, self.complaints = 0, []
         try:
-            target = processes.wait_until(self._target, 60, "an answer of Chromium")
-            self.socket = websocket.create_connection(target, timeout=60)
+            target = processes.wait_until(self._target, what="an answer of Chromium")
+            self.socket = websocket.create_connection(target, timeout=120)
             for domain in ("Page", "Runtime", "Log"):
                 self.call(f"{domain}.enable")
         except BaseException:
@@ -48,7 +48,7 @@ class Browser:
 
     def _target(self):
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/json", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/json", timeout=20) as answer:
                 pages = [page for page in json.load(answer) if page["type"] == "page"]
         except OSError:
             return None
@@ -77,13 +77,14 @@ class Browser:
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
         self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
-        self.call("Page.navigate", url="about:blank")  # what the last page still says goes with it
-        self.evaluate("0")
+        self._go("about:blank")  # what the last page still says goes with it
         self.complaints.clear()
+        self._go(url)
+
+    def _go(self, url):
+        """While one page goes and the other comes there is none to ask, which is an error for a moment."""
         self.call("Page.navigate", url=url)
-        processes.wait_until(
-            lambda: self.evaluate("location.href + document.readyState") == f"{url}complete", 30, "the page"
-        )
+        processes.wait_until(lambda: self.evaluate("location.href + document.readyState") == f"{url}complete", what="the page")
 
     def press(self, key):
         codes = {"Tab": 9, "Enter": 13}

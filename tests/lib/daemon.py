@@ -14,7 +14,7 @@ PROGRAM = os.environ.get("TIDEMARK", "build/tidemark")
 POLL_INTERVAL = "200ms"
 
 
-def run(*arguments, timeout=60):
+def run(*arguments, timeout=120):
     """Runs tidemark to its end: (exit code, standard output as bytes, standard error as text)."""
     code, output, errors = processes.run([PROGRAM, *arguments], timeout)
     return code, output, errors.decode(errors="replace")
@@ -38,7 +38,7 @@ class Daemon:
             [*command, *arguments], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log
         )
         try:
-            processes.wait_until(self._answers, 20, "an answer of the daemon")
+            processes.wait_until(self._answers, what="an answer of the daemon")
         except BaseException:
             self.process.kill()
             raise
@@ -48,7 +48,7 @@ class Daemon:
             raise RuntimeError(f"the daemon ended with exit code {self.process.returncode}:\n{self.logged()}")
         try:
             self.get("/metrics")
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:
             return False
         return True
 
@@ -60,7 +60,7 @@ class Daemon:
         if failure is None:
             assert code == 0, f"exit code {code} after SIGTERM:\n{self.logged()}"
 
-    def stop(self, how=signal.SIGTERM, timeout=20):
+    def stop(self, how=signal.SIGTERM, timeout=60):
         """Ends it and returns the exit code."""
         if self.process.poll() is None:
             self.process.send_signal(how)
@@ -75,11 +75,22 @@ class Daemon:
         self.log.seek(0)
         return self.log.read().decode(errors="replace")
 
-    def get(self, path, timeout=10, **headers):
+    def get(self, path, timeout=60, **headers):
         """The body of an answer, as bytes."""
         request = urllib.request.Request(self.url + path, headers=headers)
         with urllib.request.urlopen(request, timeout=timeout) as answer:
             return answer.read()
+
+    def wait_ready(self):
+        """Until every source was polled, or is known to be down."""
+
+        def ready():
+            try:
+                return self.get("/readyz")
+            except urllib.error.HTTPError:
+                return False
+
+        processes.wait_until(ready, what="readiness")
 
     def page(self):
         """The metrics as they are now."""

@@ -57,11 +57,11 @@ class Prometheus:
         """The result; None as long as Prometheus isn't up. What it has to complain about is an AssertionError."""
         body = urllib.parse.urlencode(parameters).encode()
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/{path}", body, timeout=60) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/v1/{path}", body, timeout=120) as answer:
                 return json.load(answer)["data"]["result"]
         except urllib.error.HTTPError as refused:
             assert refused.code == 503, f"{refused.read().decode()}\n{parameters['query']}"
-        except (urllib.error.URLError, ConnectionError):
+        except OSError:
             assert self.process.poll() is None, "Prometheus ended"
         return None
 
@@ -77,6 +77,6 @@ class Prometheus:
         """[{"metric": labels, "values": [[time, value]…]}] of the seconds before the end."""
         return self._ask("query_range", query=promql, start=end - seconds, end=end, step=step) or []
 
-    def wait_for(self, promql, timeout=60):
+    def wait_for(self, promql, timeout=120):
         """The result of the query once it has one."""
         return processes.wait_until(lambda: self.query(promql), timeout, promql, pause=0.2)

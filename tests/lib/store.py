@@ -13,7 +13,7 @@ class Store:
     def _log(self, verb, *arguments, lines=()):
         text = "".join(f"{line}\n" for line in lines)
         done = subprocess.run(
-            [PROGRAM, "log", verb, self.folder, *map(str, arguments)], input=text.encode(), capture_output=True, timeout=60
+            [PROGRAM, "log", verb, self.folder, *map(str, arguments)], input=text.encode(), capture_output=True, timeout=120
         )
         assert done.returncode == 0, done.stderr.decode()
 
