@@ -28,12 +28,13 @@ GROWTH_BYTES = 4 << 20
 @pytest.fixture
 def daemon(tmp_path):
     with Daemon("--logstore", str(tmp_path / "store")) as daemon:
+        daemon.wait_ready()
         yield daemon
 
 
 def connect(daemon, address="127.0.0.1"):
     """A connection from an address of this machine: all of 127.0.0.0/8 are."""
-    return socket.create_connection(("127.0.0.1", daemon.port), timeout=30, source_address=(address, 0))
+    return socket.create_connection(("127.0.0.1", daemon.port), timeout=60, source_address=(address, 0))
 
 
 def ask(connection, request=b"GET /healthz HTTP/1.1\r\nHost: t\r\n\r\n"):
@@ -55,21 +56,26 @@ def has_ended(connection):
     return False
 
 
-def is_served(daemon, within_s=10):
-    start = time.monotonic()
-    assert b"tidemark_build_info" in daemon.get("/metrics", timeout=within_s)
-    return time.monotonic() - start
+def is_answered(connection):
+    try:
+        return b"200" in ask(connection)
+    except OSError:
+        return False
+
+
+def is_served(daemon):
+    return b"tidemark_build_info" in daemon.get("/metrics")
 
 
 def test_who_is_too_slow_is_cut_off_in_time(daemon):
     """One says nothing, one sends its header a byte at a time, one has been answered and then trickles; all of them
-    are gone when their time is over, and not before."""
+    are gone when their time is over, not before, and long before the time for an answer would be."""
     start = time.monotonic()
     with connect(daemon) as silent, connect(daemon) as trickling, connect(daemon) as again:
         assert b"200" in ask(again)
         request = b"GET /metrics HTTP/1.1\r\nHost: t\r\nX-Long: " + b"x" * 10_000
         ended, sent = {}, 0
-        while len(ended) < 2 and time.monotonic() < start + 60:
+        while len(ended) < 2 and time.monotonic() < start + ANSWER_S:
             for name, connection in [("silent", silent), ("trickling", trickling)]:
                 if name not in ended and has_ended(connection):
                     ended[name] = time.monotonic() - start
@@ -80,17 +86,16 @@ def test_who_is_too_slow_is_cut_off_in_time(daemon):
                     pass
             time.sleep(0.25)
         assert set(ended) == {"silent", "trickling"}
-        assert all(HEADER_S - 1 <= after <= HEADER_S + 20 for after in ended.values()), ended
+        assert all(HEADER_S - 1 <= after <= ANSWER_S - 10 for after in ended.values()), ended
         assert b"200" in ask(again), "who waits between two scrapes was cut off, too"
 
 
 def test_one_address_cannot_have_all_connections(daemon):
     with ExitStack() as stack:
-        greedy = [stack.enter_context(connect(daemon)) for _ in range(PER_ADDRESS + 50)]
-        deadline = time.monotonic() + 5
-        while sum(map(has_ended, greedy)) < 40 and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert sum(map(has_ended, greedy)) >= 40
+        answered = 0
+        for _ in range(PER_ADDRESS + 50):
+            answered += is_answered(stack.enter_context(connect(daemon)))
+        assert answered == PER_ADDRESS
         with connect(daemon, "127.0.0.9") as other:
             assert b"200" in ask(other)
 
@@ -103,25 +108,24 @@ def test_idle_connections_make_room_for_a_scraper(daemon):
         for number in range(MOST + 100):
             stack.enter_context(connect(daemon, f"127.0.1.{number % 100 + 1}"))
         for _ in range(5):
-            is_served(daemon)
+            assert is_served(daemon)
 
 
 def test_an_endless_header_is_refused(daemon):
     with connect(daemon) as connection:
-        connection.settimeout(5)
         answer = b""
         try:
             connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: t\r\n")
             for number in range(10_000):
                 connection.sendall(b"X-Header-%d: %s\r\n" % (number, b"x" * 100))
-        except OSError:
+        except ConnectionError:
             pass
         try:
             answer = connection.recv(65536)
-        except OSError:
+        except ConnectionError:
             pass
         assert answer == b"" or re.match(rb"HTTP/1.1 4(13|31) ", answer), answer
-    is_served(daemon)
+    assert is_served(daemon)
 
 
 # --- malformed requests --------------------------------------------------------------------------------------
@@ -179,6 +183,11 @@ def settled_descriptors(daemon):
     return counts[-1]
 
 
+def wait_for_descriptors(daemon, before):
+    """Until there are as many as before, but for a few that come and go."""
+    processes.wait_until(lambda: descriptors(daemon) <= before + 2, what="the end of all connections")
+
+
 def test_malformed_requests_harm_nothing(daemon):
     """Ten thousand requests that were mutilated at random; the seed is printed, so that a failure can be had again."""
     seed = int(os.environ.get("FUZZ_SEED", random.SystemRandom().randrange(1 << 32)))
@@ -195,9 +204,9 @@ def test_malformed_requests_harm_nothing(daemon):
             except OSError:
                 pass
         assert daemon.process.poll() is None, f"the daemon ended:\n{daemon.logged()}"
-    is_served(daemon)
+    assert is_served(daemon)
     # Who leaves in the middle of a header is noticed when the time for it is over.
-    processes.wait_until(lambda: descriptors(daemon) <= before + 2, 60, "the end of all connections")
+    wait_for_descriptors(daemon, before)
 
 
 @contextmanager
@@ -205,7 +214,7 @@ def unchanged(daemon):
     """The block leaves the daemon with as many descriptors and, but for a little, as much memory as before."""
     before, memory = settled_descriptors(daemon), resident_bytes(daemon)
     yield
-    assert settled_descriptors(daemon) <= before + 2
+    wait_for_descriptors(daemon, before)
     if "sanitized" not in daemon.process.args[0]:
         assert resident_bytes(daemon) - memory < GROWTH_BYTES
 
