@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import subprocess
 
 import pytest
@@ -20,7 +21,7 @@ def daemon(tmp_path_factory):
     store = folder / "store"
 
     def log(*arguments, text=""):
-        subprocess.run([PROGRAM, "log", *arguments], input=text, text=True, check=True, timeout=60)
+        subprocess.run([PROGRAM, "log", *arguments], input=text, text=True, check=True, timeout=120)
 
     for topic in range(TOPICS):
         log("create", store, f"topic-{topic}", "--partitions", "2")
@@ -54,7 +55,7 @@ def daemon(tmp_path_factory):
 
 def ask(daemon, path, method="GET"):
     """(status, headers, body)"""
-    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.port, timeout=60)
     try:
         connection.request(method, path)
         answer = connection.getresponse()
@@ -70,20 +71,23 @@ def get_json(daemon, path):
 
 
 def test_it_is_ready_once_every_source_was_polled_or_is_known_to_be_down(tmp_path):
-    """Kafka's address takes connections and says nothing, so the first poll takes its time."""
-    import socket
+    """Kafka's address takes connections and says nothing, so the first poll takes all the time that it is given."""
+
+    def waits_for_one():
+        status, _, body = ask(daemon, "/readyz")
+        return status == 503 and b"1 of the sources" in body
 
     with socket.create_server(("127.0.0.1", processes.free_port())) as silent:
-        address = f"127.0.0.1:{silent.getsockname()[1]}"
-        with Daemon("--kafka", address, "--logstore", f"s={tmp_path}/store", "--timeout", "3s") as daemon:
-            status, _, body = ask(daemon, "/readyz")
-            assert status == 503 and b"1 of the sources" in body
+        sources = ("--kafka", f"127.0.0.1:{silent.getsockname()[1]}", "--logstore", f"s={tmp_path}/store")
+        with Daemon(*sources, "--timeout", "10m") as daemon:
+            processes.wait_until(waits_for_one, what="that one of the sources is waited for")
             assert ask(daemon, "/healthz")[0] == 200
-            processes.wait_until(lambda: ask(daemon, "/readyz")[0] == 200, 60, "readiness")
+        with Daemon(*sources, "--timeout", "1s") as daemon:
+            daemon.wait_ready()
 
 
 def test_clusters_tell_of_each_source(daemon):
-    processes.wait_until(lambda: ask(daemon, "/readyz")[0] == 200, 60, "readiness")
+    daemon.wait_ready()
     store, kafka = get_json(daemon, "/api/v1/clusters")["clusters"]
     assert (store["cluster"], store["kind"], store["up"]) == ("store", "logstore", True)
     assert (store["topics"], store["partitions"], store["groups"], store["positions"]) == (TOPICS, 2 * TOPICS, 1, 1)
@@ -117,7 +121,8 @@ def test_groups_come_in_pages_or_all_at_once(tmp_path):
     with Daemon(*flags, "--rule", "stopped_after=100ms") as daemon:
         asked = "/api/v1/groups?cluster=a"
         verdicts = lambda: [group["verdict"] for group in get_json(daemon, "/api/v1/groups?limit=2")["groups"]]  # noqa: E731
-        processes.wait_until(lambda: verdicts() == ["stopped"] * 2, 30, "late groups")
+        daemon.wait_ready()
+        processes.wait_until(lambda: verdicts() == ["stopped"] * 2, what="late groups")
         everything = get_json(daemon, "/api/v1/groups")
         assert everything["total"] == len(everything["groups"]) == 6 and "limit" not in everything
         whole = get_json(daemon, asked)
@@ -134,7 +139,7 @@ def test_events_come_the_latest_first(daemon):
         events = get_json(daemon, "/api/v1/events")["events"]
         return [event for event in events if event["event"] == "rewound"]
 
-    event = processes.wait_until(rewound, 30, "the event")[0]
+    event = processes.wait_until(rewound, what="the event")[0]
     assert (event["cluster"], event["group"], event["topic"], event["count"]) == ("store", "reader", "topic-0", 20)
     times = [event["time"] for event in get_json(daemon, "/api/v1/events")["events"]]
     assert times == sorted(times, reverse=True)

@@ -2,6 +2,7 @@
 
 import base64
 import crypt
+import re
 import select
 import shutil
 import signal
@@ -69,7 +70,7 @@ class Secured:
     def _listens(self):
         assert self.process.poll() is None, self.logged()
         try:
-            socket.create_connection(("127.0.0.1", self.port), timeout=5).close()
+            socket.create_connection(("127.0.0.1", self.port), timeout=20).close()
         except OSError:
             return False
         return True
@@ -91,7 +92,7 @@ class Secured:
     def curl(self, *arguments, scheme="https", path="/metrics"):
         """(exit code of curl, status, header and body)."""
         trust = ["--cacert", self.made["trusted"].certificate] if scheme == "https" else []
-        command = ["curl", "-sS", "-i", "-m", "20", *trust, *arguments, f"{scheme}://127.0.0.1:{self.port}{path}"]
+        command = ["curl", "-sS", "-i", "-m", "120", *trust, *arguments, f"{scheme}://127.0.0.1:{self.port}{path}"]
         done = subprocess.run([str(part) for part in command], capture_output=True, text=True)
         status = int(done.stdout.split()[1]) if done.stdout.startswith("HTTP/") else None
         return done.returncode, status, done.stdout
@@ -105,7 +106,7 @@ class Secured:
 
     def __exit__(self, failure, *_):
         self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(20)
+        code = self.process.wait(60)
         self.log.close()
         assert failure is not None or code == 0, self.logged()
 
@@ -197,14 +198,14 @@ def test_a_right_password_is_worked_out_once_only(made, tmp_path):
 
 
 def test_who_guesses_passwords_holds_up_nobody_who_is_known(made, tmp_path):
-    """Forty guesses are under way, each a check of a quarter of a second, when somebody known scrapes; then the
-    daemon is told to end."""
-    users = {"me": bcrypt("right", cost=12)}
+    """Forty guesses are under way, each a check of two seconds of a whole processor, when somebody known scrapes; then
+    the daemon is told to end."""
+    users = {"me": bcrypt("right", cost=15)}
     with Secured(made, tmp_path, {"basic_auth_users": users}) as daemon, ExitStack() as stack:
         assert daemon.curl("-u", "me:right", scheme="http")[1] == 200
         guesses = []
         for number in range(40):
-            guess = stack.enter_context(socket.create_connection(("127.0.0.1", daemon.port), timeout=30))
+            guess = stack.enter_context(socket.create_connection(("127.0.0.1", daemon.port), timeout=120))
             secret = base64.b64encode(b"me:guess-%d" % number)
             guess.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Basic " + secret + b"\r\n\r\n")
             guesses.append(guess)
@@ -213,22 +214,22 @@ def test_who_guesses_passwords_holds_up_nobody_who_is_known(made, tmp_path):
         answered, _, _ = select.select(guesses, [], [], 0)
         assert len(answered) < 30, "it had to wait for the others' passwords"
         assert all(guess.recv(100).startswith(b"HTTP/1.1 401 ") for guess in answered)
-        started = time.monotonic()
+        begun = time.monotonic()
         daemon.process.send_signal(signal.SIGTERM)
-        daemon.process.wait(20)
-        # Two seconds are promised; the rest is for a busy machine.
-        assert time.monotonic() - started < 4
+        assert daemon.process.wait(60) == 0, daemon.logged()
+        # Two seconds are promised; the rest is for a busy machine. Those that wait would take longer than that.
+        assert time.monotonic() - begun < 15
 
 
 def test_a_check_that_would_take_days_holds_up_no_end(made, tmp_path):
     """A hash of the highest cost: while the password is worked out, the daemon is told to end."""
     users = {"me": bcrypt("right").replace("$04$", "$31$")}
     with Secured(made, tmp_path, {"basic_auth_users": users}) as daemon:
-        with socket.create_connection(("127.0.0.1", daemon.port), timeout=30) as guess:
+        with socket.create_connection(("127.0.0.1", daemon.port), timeout=120) as guess:
             guess.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nAuthorization: Basic " + base64.b64encode(b"me:right") + b"\r\n\r\n")
             processes.wait_until(lambda: cpu_ticks(daemon) > 50, what="that the password is worked out")
             daemon.process.send_signal(signal.SIGTERM)
-            assert daemon.process.wait(20) == 0, daemon.logged()
+            assert daemon.process.wait(60) == 0, daemon.logged()
             assert guess.recv(100).startswith(b"HTTP/1.1 401 ")
 
 
@@ -301,7 +302,7 @@ def test_half_open_handshakes_hold_up_nobody_and_are_cut_off(made, tmp_path):
             client.sendall([b"", hello, b"GET / HTTP/1.1\r\n\r\n"][number % 3])
         assert daemon.curl(path="/metrics")[1] == 200
         # The clients are still there: it is the daemon that ends this.
-        processes.wait_until(lambda: len(list(descriptors.iterdir())) <= before + 2, 60, "the end of all of them", pause=0.3)
+        processes.wait_until(lambda: len(list(descriptors.iterdir())) <= before + 2, what="the end of all of them", pause=0.3)
         assert daemon.curl(path="/metrics")[1] == 200
 
 
@@ -379,28 +380,44 @@ def test_who_takes_nothing_of_an_answer_does_not_hold_up_the_end(tmp_path):
             reader.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
             assert reader.recv(4096)
             daemon.process.send_signal(signal.SIGTERM)
-            assert daemon.process.wait(30) == 0, "it waited for the answer's deadline"
+            assert daemon.process.wait(45) == 0, "it waited for the answer's deadline"
+
+
+FINISH_S = 1  # for an answer that is under way at the end (exporter/http.c)
+LEFT = 1_000_000  # bytes, more than the kernel takes ahead of a reader
+
+
+def read_across_the_end(store):
+    """A reader has taken all but the last of a large page when the daemon is told to end, and takes the rest at once:
+    (how long the page was to be, how much of it came, seconds from the signal to the last of it)."""
+    with Daemon("--logstore", store.folder) as daemon, socket.socket() as reader:
+        processes.wait_until(lambda: len(daemon.get("/metrics")) > 5_000_000)
+        reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        reader.settimeout(60)
+        reader.connect(("127.0.0.1", daemon.port))
+        reader.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        received = reader.recv(4096)
+        header, _, body = received.partition(b"\r\n\r\n")
+        length, came = int(re.search(rb"Content-Length: (\d+)", header)[1]), len(body)
+        while came < length - LEFT and (piece := reader.recv(65536)):
+            came += len(piece)
+        told = time.monotonic()
+        daemon.process.send_signal(signal.SIGTERM)
+        processes.wait_until(lambda: "ending" in daemon.logged(), pause=0.002)
+        while piece := reader.recv(65536):
+            came += len(piece)
+        taken_s = time.monotonic() - told
+        assert daemon.process.wait(60) == 0
+    return length, came, taken_s
 
 
 def test_an_answer_under_way_is_finished_at_the_end(tmp_path):
-    """A reader has taken the first bytes of a large page when the daemon is told to end."""
+    """Who is too slow for the time that is left, on a busy machine, may be cut off and has to try again."""
     store = Store(tmp_path / "store")
     store.create("wide", partitions=22000)
-    with Daemon("--logstore", store.folder) as daemon:
-        size = processes.wait_until(lambda: max(0, len(daemon.get("/metrics")) - 5_000_000)) + 5_000_000
-        with socket.socket() as reader:
-            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
-            reader.settimeout(20)
-            reader.connect(("127.0.0.1", daemon.port))
-            reader.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            received = reader.recv(4096)
-            daemon.process.send_signal(signal.SIGTERM)
-            processes.wait_until(lambda: "ending" in daemon.logged())
-            # What didn't fit into the sockets' buffers has a second to come.
-            reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-            while piece := reader.recv(65536):
-                received += piece
-        assert daemon.process.wait(20) == 0
-        header, _, body = received.partition(b"\r\n\r\n")
-        assert len(body) > size * 0.9
-        assert header.endswith(b"Content-Length: %d" % len(body)), (len(body), header)
+    for _ in range(10):
+        length, came, taken_s = read_across_the_end(store)
+        if came == length:
+            return
+        assert taken_s >= FINISH_S, f"{came} of {length} bytes came, the last of them after {taken_s} s"
+    raise AssertionError("ten readers were too slow")
