@@ -174,12 +174,12 @@ def alertmanager():
 
         def ready():
             try:
-                return urllib.request.urlopen(f"{url}/-/ready", timeout=2).status == 200
+                return urllib.request.urlopen(f"{url}/-/ready", timeout=20).status == 200
             except OSError:
                 return False
 
         try:
-            processes.wait_until(ready, 60, "an answer of Alertmanager")
+            processes.wait_until(ready, what="an answer of Alertmanager")
             yield url
         finally:
             process.kill()
@@ -219,10 +219,10 @@ def firing(alertmanager):
     now = datetime.datetime.now(datetime.timezone.utc).isoformat()
     body = json.dumps([{**alert(*what[:3]), "startsAt": now} for what in FIRING]).encode()
     request = urllib.request.Request(f"{alertmanager}/api/v2/alerts", body, {"Content-Type": "application/json"})
-    urllib.request.urlopen(request, timeout=10).close()
+    urllib.request.urlopen(request, timeout=60).close()
 
     def ask(path):
-        with urllib.request.urlopen(f"{alertmanager}/api/v2/{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{alertmanager}/api/v2/{path}", timeout=60) as answer:
             return json.load(answer)
 
     return ask
@@ -240,7 +240,7 @@ def test_effects_are_held_back_by_their_causes(firing):
         assert found == {what[:3] for what in FIRING if what[3]}
         return True
 
-    processes.wait_until(held_back, 30, "Alertmanager's judgement")
+    processes.wait_until(held_back, what="Alertmanager's judgement")
 
 
 def test_what_is_wrong_with_a_group_is_one_notification_for_each_receiver(firing):
@@ -255,4 +255,4 @@ def test_what_is_wrong_with_a_group_is_one_notification_for_each_receiver(firing
         assert found["prod", "search", "on-call"] == {"TimeLagBudgetBurnsFast"}
         return True
 
-    processes.wait_until(grouped, 30, "Alertmanager's groups")
+    processes.wait_until(grouped, what="Alertmanager's groups")

@@ -82,11 +82,11 @@ def test_following_shows_what_comes_later(store):
     try:
         for text in ("first", "second"):
             log("append", store, "orders", input=text + "\n")
-            assert select.select([reader.stdout], [], [], 20)[0]
+            assert select.select([reader.stdout], [], [], 120)[0]
             assert reader.stdout.readline().decode() == text + "\n"
     finally:
         reader.send_signal(signal.SIGINT)
-        reader.wait(10)
+        reader.wait(60)
 
 
 def test_a_reader_that_hangs_up_ends_the_pipe_quietly(store):
@@ -135,7 +135,7 @@ def test_a_reset_is_refused_while_members_live(store):
         assert "member" in said
     finally:
         member.send_signal(signal.SIGTERM)
-        member.wait(10)
+        member.wait(60)
 
 
 def test_damage_is_found_and_named(store):

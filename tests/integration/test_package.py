@@ -125,7 +125,7 @@ def test_the_service_runs_as_its_user(system, tmp_path):
     def page():
         assert process.poll() is None, (tmp_path / "log").read_text()
         try:
-            return urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5).read()
+            return urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=20).read()
         except OSError:
             return b""
 
@@ -136,7 +136,7 @@ def test_the_service_runs_as_its_user(system, tmp_path):
         assert re.search(r"^CapEff:\s+0+$", status, re.M)
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0, (tmp_path / "log").read_text()
+        assert process.wait(60) == 0, (tmp_path / "log").read_text()
 
 
 def test_make_install_honours_prefix_and_destdir(tmp_path):

@@ -34,7 +34,7 @@ def manager(request, tmp_path, monkeypatch):
     address = str(tmp_path / "notify") if request.param == "path" else f"\0tidemark-test-{os.getpid()}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
         end.bind(address)
-        end.settimeout(30)
+        end.settimeout(120)
         monkeypatch.setenv("NOTIFY_SOCKET", address.replace("\0", "@"))
 
         def next_state():
@@ -58,14 +58,14 @@ def test_the_manager_is_told_of_start_reload_and_end(manager, store):
 
 
 def test_the_watchdog_hears_that_it_is_alive(manager, store, monkeypatch):
-    """Twice in the time that the manager allows."""
+    """Twice in the time that the manager allows, and no more often."""
     monkeypatch.setenv("WATCHDOG_USEC", "400000")
+    begun = time.monotonic()  # what it says before we listen waits for us
     with Daemon("--logstore", store.folder):
         assert manager() == {"READY": "1"}
-        started = time.monotonic()
-        for _ in range(5):
+        for _ in range(10):
             assert manager() == {"WATCHDOG": "1"}
-        assert time.monotonic() - started >= 0.8
+        assert time.monotonic() - begun >= 10 * 0.2
 
 
 def test_a_watchdog_that_is_meant_for_another_process_is_left_alone(manager, store, monkeypatch):
@@ -83,18 +83,19 @@ def test_nobody_listens_on_the_managers_socket(store, monkeypatch, tmp_path):
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     with Daemon("--logstore", store.folder) as daemon:
         daemon.page_when(lambda page: page.get_int("tidemark_source_up", cluster="default") == 1)
-        assert 'msg="the service manager can\'t be told" state=READY=1' in daemon.logged().replace('"READY=1"', "READY=1")
+        said = 'msg="the service manager can\'t be told" state=READY=1'
+        processes.wait_until(lambda: said in daemon.logged().replace('"READY=1"', "READY=1"), what="the complaint")
 
 
 def test_a_source_that_hangs_does_not_hold_up_the_end():
     """Something accepts connections on the broker's port and never answers."""
     with socket.create_server(("127.0.0.1", processes.free_port())) as silent:
-        with Daemon("--kafka", f"127.0.0.1:{silent.getsockname()[1]}", "--timeout", "60s") as daemon:
+        with Daemon("--kafka", f"127.0.0.1:{silent.getsockname()[1]}", "--timeout", "10m") as daemon:
             connection, _ = silent.accept()
-            started = time.monotonic()
+            begun = time.monotonic()
             assert daemon.stop() == 0
             # Two seconds are promised; the rest is for a busy machine.
-            assert time.monotonic() - started < 4
+            assert time.monotonic() - begun < 20
             connection.close()
 
 
@@ -105,10 +106,18 @@ def test_less_grave_messages_are_left_out(store):
     assert set(re.findall(r"level=(\w+)", daemon.logged())) == {"error"}
 
 
+def last_success(page):
+    return float(page.get_text("tidemark_source_last_success_timestamp_seconds", cluster="default"))
+
+
 def test_each_thing_is_logged_once_and_not_once_a_poll(store):
-    """Ten polls of a source that is up and of one that is down."""
+    """Ten polls of a source that is up, and several of one that is down."""
     with Daemon("--logstore", store.folder, "--logstore", "gone=/nonexistent", poll_interval="100ms") as daemon:
-        time.sleep(1.5)
+        daemon.wait_ready()
+        for _ in range(10):
+            before = last_success(daemon.page())
+            daemon.page_when(lambda page: last_success(page) > before)
+        daemon.page_when(lambda page: sum(page.by("tidemark_poll_errors_total", "cluster", "stage").values()) >= 3)
     messages = re.findall(r'msg=("[^"]*"|\S+)', daemon.logged())
     assert sorted(messages) == sorted(set(messages)), messages
     assert {"listening", '"source is up"', '"source is down"', "ending"} == set(messages)

@@ -182,7 +182,7 @@ def test_the_answer_of_another_program_is_not_taken_for_all_is_well(answer):
 
 def test_a_source_that_is_down_is_named(store, tmp_path):
     with Daemon("--logstore", store.folder, "--kafka", "far=127.0.0.1:1", "--timeout", "500ms") as daemon:
-        processes.wait_until(lambda: "can't be reached" in status(daemon)[1], what="the source that is down")
+        daemon.wait_ready()
         code, output = status(daemon)
         assert code == 3 and "far can't be reached" in output and "billing" in output
         assert status(daemon, "--cluster", "default")[0] == 0
