@@ -5,11 +5,11 @@ import os
 import re
 import shlex
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
 
+import processes
 from daemon import PROGRAM
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -71,7 +71,7 @@ int main(int argc, char **argv)
 
 
 def call(*command, **options):
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=120, **options)
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300, **options)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -132,14 +132,6 @@ def test_its_header_defines_its_own_macros_only(installed):
     assert added and all(name.startswith("LOGSTORE_") for name in added), added
 
 
-def wait_for(what, seconds=20):
-    until = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < until, "it never came"
-        time.sleep(0.05)
-    return found
-
-
 def records(store, topic):
     done = subprocess.run([PROGRAM, "log", "read", str(store), topic, "--json"], capture_output=True, text=True, timeout=60)
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -155,11 +147,11 @@ def test_the_example_books_once_and_puts_aside_what_it_cannot(installed, tmp_pat
 
     worker = subprocess.Popen([program, store], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        wait_for(lambda: (store / "store").exists() and subprocess.run([PROGRAM, "log", "read", store, "orders"]).returncode == 0)
+        processes.wait_until(lambda: (store / "store").exists() and subprocess.run([PROGRAM, "log", "read", store, "orders"]).returncode == 0)
         for key, value in (("17", "100"), ("18", "what?"), ("17", "100"), ("19", "5")):
             append(key, value)
-        wait_for(lambda: {record["key"] for record in records(store, "booked")} == {"17", "19"})
-        wait_for(lambda: records(store, "orders.dead"))
+        processes.wait_until(lambda: {record["key"] for record in records(store, "booked")} == {"17", "19"})
+        processes.wait_until(lambda: records(store, "orders.dead"))
     finally:
         worker.kill()
         worker.wait()
