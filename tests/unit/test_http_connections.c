@@ -17,11 +17,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* A server of the library's with connections that have little time; its answers at /endless never end. */
+/* A server of the library's whose connections have little time for what a test is about, and as good as for
+ * ever for the rest; its answers at /endless never end. */
 
-enum { HEADER_S = 1, ANSWER_S = 4, IDLE_S = 3, MOST = 6, MOST_STREAMS = 2, PATIENCE_S = 20 };
+enum { HEADER_S = 2, ANSWER_S = 4, IDLE_S = 5, LONG_S = 100000, MOST = 6, MOST_STREAMS = 2, PATIENCE_S = 60 };
 
-static const struct connection_limits limits = {HEADER_S, ANSWER_S, IDLE_S, MOST, MOST_STREAMS};
+static const struct connection_limits little_for_answers = {LONG_S, ANSWER_S, LONG_S, MOST, MOST_STREAMS},
+                                      little_between_them = {HEADER_S, LONG_S, IDLE_S, MOST, MOST_STREAMS},
+                                      no_hurry = {LONG_S, LONG_S, LONG_S, MOST, MOST_STREAMS};
 
 struct server {
     struct connections *connections;
@@ -66,12 +69,13 @@ static void completed(void *context, struct MHD_Connection *connection, void **s
     connections_end_answer(((struct server *)context)->connections, connection);
 }
 
+/* The state is the limits before, the server afterwards. */
 static int setup(void **state)
 {
     struct server *server = calloc(1, sizeof *server);
     struct error error = {0};
     assert_non_null(server);
-    server->connections = connections_start(&limits, &error);
+    server->connections = connections_start(*state, &error);
     assert_non_null(server->connections);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     socklen_t length = sizeof server->address;
@@ -171,15 +175,16 @@ static void test_a_slow_reader(void **state)
         usleep(20 * 1000);
         taken = clock_monotonic_us() - start;
     }
-    assert_in_range(taken / 1000, ANSWER_S * 1000 - 100, ANSWER_S * 1000 + 8000);
+    assert_true(count <= 0);
+    assert_true(taken / 1000 >= ANSWER_S * 1000 - 100);
     close(fd);
 }
 
 /* A header comes a byte at a time and is never complete. */
 static void test_a_trickling_header(void **state)
 {
-    int fd = client(*state);
     int64_t start = clock_monotonic_us();
+    int fd = client(*state);
     say(fd, "GET / HTTP/1.1\r\nX: ");
     while (!is_over(fd) && clock_monotonic_us() - start < (int64_t)PATIENCE_S * 1000000) {
         (void)send(fd, "x", 1, MSG_NOSIGNAL); /* it may be over by now */
@@ -196,7 +201,7 @@ static void test_between_two_requests(void **state)
     int fd = client(*state);
     is_answered(fd);
     int64_t start = clock_monotonic_us();
-    usleep(HEADER_S * 1000 * 1000 - 100 * 1000);
+    usleep(HEADER_S * 1000 * 1000 + 100 * 1000);
     is_answered(fd);
     will_be_over(fd);
     assert_true(clock_monotonic_us() - start >= (int64_t)(HEADER_S + IDLE_S) * 1000000);
@@ -229,9 +234,7 @@ static void test_the_oldest_stream_makes_room(void **state)
         say(fds[i], "GET /endless HTTP/1.1\r\nHost: t\r\n\r\n");
         assert_true(take(fds[i], PATIENCE_S * 1000));
     }
-    int64_t start = clock_monotonic_us();
     will_be_over(fds[0]);
-    assert_true(clock_monotonic_us() - start < (int64_t)ANSWER_S * 1000000);
     for (int i = 1; i < MOST_STREAMS + 1; i++) {
         assert_true(take(fds[i], 0));
         close(fds[i]);
@@ -241,12 +244,14 @@ static void test_the_oldest_stream_makes_room(void **state)
 
 int main(void)
 {
+#define TEST(name, limits)                                                                                   \
+    cmocka_unit_test_prestate_setup_teardown(name, setup, teardown, (void *)(uintptr_t) & (limits))
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_a_slow_reader, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_a_trickling_header, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_between_two_requests, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_the_oldest_that_waits_makes_room, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_the_oldest_stream_makes_room, setup, teardown),
+        TEST(test_a_slow_reader, little_for_answers),
+        TEST(test_a_trickling_header, little_between_them),
+        TEST(test_between_two_requests, little_between_them),
+        TEST(test_the_oldest_that_waits_makes_room, no_hurry),
+        TEST(test_the_oldest_stream_makes_room, no_hurry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,10 +2,14 @@
 
 #include "exporter/base/clock.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+
 /*
- * Members' time-outs, and the time that offsets stay, while the clocks do what they like. The clocks are this
- * file's own, in place of those in exporter/base/clock.c: the wall clock is set, the machine sleeps or boots,
- * and only what it has run counts.
+ * Members' time-outs, and the time that offsets stay and segments take, while the clocks do what they like.
+ * The clocks are this file's own, in place of those in exporter/base/clock.c: the wall clock is set, the
+ * machine sleeps or boots, and only what it has run counts. So nothing here depends on how busy the machine
+ * is.
  */
 
 #define GROUP STR_LITERAL("billing")
@@ -74,6 +78,40 @@ static void poll_nothing(struct logstore_consumer *consumer)
     struct logstore_record record;
     struct logstore_source source;
     MUST(logstore_consumer_poll(consumer, 0, &record, &source, &error) == LOGSTORE_POLL_NOTHING);
+}
+
+static enum logstore_poll poll_once(struct logstore_consumer *consumer)
+{
+    struct error error = {0};
+    struct logstore_record record;
+    struct logstore_source source;
+    enum logstore_poll poll = logstore_consumer_poll(consumer, 0, &record, &source, &error);
+    MUST(poll != LOGSTORE_POLL_FAILED);
+    return poll;
+}
+
+/* Lets all members poll until they are in the generation. */
+static void settle(struct logstore_consumer *const *consumers, size_t count, int64_t generation)
+{
+    for (int tries = 0; tries < 100; tries++) {
+        size_t there = 0;
+        for (size_t i = 0; i < count; i++) {
+            poll_once(consumers[i]);
+            there += logstore_consumer_generation(consumers[i]) == generation;
+        }
+        if (there == count)
+            return;
+        pass(SESSION_MS / 10);
+    }
+    fail_msg("generation %lld never came", (long long)generation);
+}
+
+static void append(struct logstore *store, int count)
+{
+    struct error error = {0};
+    struct logstore_record record = fixture_record("k", "v");
+    for (int i = 0; i < count; i++)
+        MUST(logstore_append(store, ORDERS, 0, &record, 1, NULL, &error));
 }
 
 /* What somebody sees who only reads. */
@@ -187,6 +225,86 @@ static void test_a_boot_is_noticed_without_its_id(void **state)
     logstore_close(&store);
 }
 
+/* Signs of life keep it for as long as they come; then it is gone for who looks, and evicted by who acts. */
+static void test_a_member_that_is_silent_counts_as_gone(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore_consumer *consumer;
+    struct logstore *store = store_with_member(&consumer);
+    for (int i = 0; i < 4; i++) {
+        pass(SESSION_MS);
+        MUST(logstore_consumer_heartbeat(consumer, &error));
+    }
+    check_empty(store, false);
+    pass(SESSION_MS + 1);
+    struct logstore_observed_group group = observe();
+    assert_int_equal(group.member_count, 0);
+    assert_int_equal(group.state, LOGSTORE_GROUP_EMPTY);
+    assert_int_equal(group.empty_since, wall_ms - 1);
+    assert_int_equal(group.generation, 1); /* nobody has evicted it yet */
+    check_empty(store, true);
+    assert_int_equal(observe().generation, 2);
+    logstore_consumer_abandon(&consumer);
+    logstore_close(&store);
+}
+
+/* A member may commit until it has agreed to the rebalance; afterwards its generation is over. */
+static void test_a_commit_of_an_old_generation_is_refused(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore_consumer *one;
+    struct logstore *store = store_with_member(&one);
+    append(store, 10);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(poll_once(one), LOGSTORE_POLL_RECORD);
+    struct logstore_consumer *other = join(store);
+    pass(SESSION_MS / 2);
+    assert_int_equal(poll_once(one), LOGSTORE_POLL_REBALANCE);
+    MUST(logstore_consumer_commit(one, &error));
+    poll_nothing(other);
+    assert_int_equal(logstore_consumer_generation(other), 0);
+    pass(SESSION_MS);
+    MUST(logstore_consumer_heartbeat(other, &error));
+    pass(1);
+    settle(&other, 1, 2); /* without the one, who was silent */
+    assert_int_equal(logstore_consumer_assigned(other), 2);
+    MUST(logstore_consumer_seek(one, ORDERS, 0, 0, &error));
+    MUST_FAIL(logstore_consumer_commit(one, &error), ERROR_CONFLICT);
+    MUST_FAIL(logstore_consumer_heartbeat(one, &error), ERROR_CONFLICT);
+    int64_t offset;
+    MUST(logstore_committed(store, GROUP, ORDERS, 0, &offset, &error));
+    assert_int_equal(offset, 5);
+    settle((struct logstore_consumer *[]){one, other}, 2, 3); /* it has joined again by itself */
+    MUST(logstore_consumer_leave(&one, &error) && logstore_consumer_leave(&other, &error));
+    logstore_close(&store);
+}
+
+/* A process is killed while it is a member: nothing stays locked, and the others take over. */
+static void test_a_killed_process_leaves_nothing_locked(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
+    MUST(logstore_topic_create(store, ORDERS, 2, NULL, &error));
+    append(store, 1);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)join(fixture_open(LOGSTORE_WRITE, LOGSTORE_FSYNC_NEVER));
+        kill(getpid(), SIGKILL);
+    }
+    int status;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    struct logstore_consumer *consumer = join(store);
+    settle(&consumer, 1, 2);
+    assert_int_equal(logstore_consumer_assigned(consumer), 2);
+    MUST(logstore_consumer_leave(&consumer, &error));
+    logstore_close(&store);
+}
+
 /* Polls are judged by the same clock. */
 static void test_the_poll_interval_goes_by_what_the_machine_ran(void **state)
 {
@@ -273,6 +391,39 @@ static void test_offsets_expire_where_records_are_appended(void **state)
     logstore_close(&store);
 }
 
+/* --- segments --------------------------------------------------------------------------------------------
+ */
+
+static int segments;
+
+static int count_segment(const char *path, const struct stat *status, int type, struct FTW *walk)
+{
+    (void)status;
+    (void)type;
+    (void)walk;
+    segments += strstr(path, ".log") != NULL;
+    return 0;
+}
+
+/* A segment is full after segment.ms, too, however little is in it. */
+static void test_a_segment_rolls_with_time(void **state)
+{
+    (void)state;
+    struct error error = {0};
+    struct logstore_config config = logstore_config_default();
+    struct logstore *store = fixture_open(LOGSTORE_CREATE, LOGSTORE_FSYNC_NEVER);
+    config.segment_ms = 50;
+    MUST(logstore_topic_create(store, ORDERS, 1, &config, &error));
+    for (int i = 1; i <= 3; i++) {
+        append(store, 2);
+        segments = 0;
+        assert_int_equal(nftw(fixture_folder, count_segment, 16, FTW_PHYS), 0);
+        assert_int_equal(segments, i);
+        pass(60);
+    }
+    logstore_close(&store);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -282,9 +433,13 @@ int main(void)
         TEST(test_a_machine_that_slept_has_its_members_still),
         TEST(test_nobody_outlives_a_boot),
         TEST(test_a_boot_is_noticed_without_its_id),
+        TEST(test_a_member_that_is_silent_counts_as_gone),
+        TEST(test_a_commit_of_an_old_generation_is_refused),
+        TEST(test_a_killed_process_leaves_nothing_locked),
         TEST(test_the_poll_interval_goes_by_what_the_machine_ran),
         TEST(test_offsets_of_empty_groups_expire),
         TEST(test_offsets_expire_where_records_are_appended),
+        TEST(test_a_segment_rolls_with_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

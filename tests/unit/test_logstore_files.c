@@ -224,30 +224,6 @@ static void test_a_full_disk_fails_the_append_and_harms_nothing(void **state)
     logstore_close(&store);
 }
 
-static int count_segment(const char *path, const struct stat *status, int type, struct FTW *walk)
-{
-    (void)status;
-    (void)type;
-    (void)walk;
-    held_count += strstr(path, ".log") != NULL;
-    return 0;
-}
-
-/* A segment is full after segment.ms, too, however little is in it. */
-static void test_a_segment_rolls_with_time(void **state)
-{
-    (void)state;
-    struct logstore *store = small_store(LOGSTORE_CLEANUP_DELETE, 50);
-    append_many(store, 0, 2);
-    usleep(60000);
-    append_many(store, 2, 4);
-    held_count = 0;
-    assert_int_equal(nftw(fixture_folder, count_segment, 16, FTW_PHYS), 0);
-    assert_int_equal(held_count, 2);
-    assert_int_equal(count_records(store), 4);
-    logstore_close(&store);
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -255,7 +231,6 @@ int main(void)
         TEST(test_who_reads_takes_no_locks_and_writes_nothing),
         TEST(test_no_file_ever_shrinks),
         TEST(test_a_full_disk_fails_the_append_and_harms_nothing),
-        TEST(test_a_segment_rolls_with_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,8 +1,5 @@
 #include "tests/lib/logstore_fixture.h"
 
-#include <signal.h>
-#include <sys/wait.h>
-
 #define GROUP STR_LITERAL("billing")
 
 static const struct str ORDERS = {"orders", 6}, RETURNS = {"returns", 7};
@@ -18,11 +15,10 @@ static struct logstore *store_with_topics(uint32_t orders, uint32_t returns)
 }
 
 static struct logstore_consumer *join(struct logstore *store, const struct str *topics, size_t count,
-                                      int64_t session_timeout_ms, enum logstore_assignor assignor)
+                                      enum logstore_assignor assignor)
 {
     struct error error = {0};
-    struct logstore_consumer_options options = {
-        .client_id = STR_LITERAL("test"), .assignor = assignor, .session_timeout_ms = session_timeout_ms};
+    struct logstore_consumer_options options = {.client_id = STR_LITERAL("test"), .assignor = assignor};
     struct logstore_consumer *consumer =
         logstore_consumer_join(store, GROUP, topics, count, &options, &error);
     MUST(consumer != NULL);
@@ -86,7 +82,7 @@ static void test_members_share_the_partitions(void **state)
     struct logstore *store = store_with_topics(7, 0);
     struct logstore_consumer *members[3];
     for (size_t i = 0; i < 3; i++) {
-        members[i] = join(store, &ORDERS, 1, 0, LOGSTORE_ASSIGN_RANGE);
+        members[i] = join(store, &ORDERS, 1, LOGSTORE_ASSIGN_RANGE);
         settle(members, i + 1, (int64_t)i + 1);
     }
     assert_int_equal(logstore_consumer_assigned(members[0]), 3);
@@ -126,7 +122,7 @@ static void test_the_assignors_are_kafkas(void **state)
     for (int assignor = 0; assignor < 2; assignor++) {
         struct logstore_consumer *members[2];
         for (int i = 0; i < 2; i++)
-            members[i] = join(store, topics, 2, 0, (enum logstore_assignor)assignor);
+            members[i] = join(store, topics, 2, (enum logstore_assignor)assignor);
         settle(members, 2, assignor == 0 ? 2 : 5);
         assert_int_equal(logstore_consumer_assigned(members[0]), assignor == 0 ? 4 : 3);
         leave(&members[0]);
@@ -141,7 +137,7 @@ static void test_more_members_than_partitions(void **state)
     struct logstore *store = store_with_topics(1, 0);
     struct logstore_consumer *members[2];
     for (int i = 0; i < 2; i++)
-        members[i] = join(store, &ORDERS, 1, 0, LOGSTORE_ASSIGN_ROUND_ROBIN);
+        members[i] = join(store, &ORDERS, 1, LOGSTORE_ASSIGN_ROUND_ROBIN);
     settle(members, 2, 2);
     assert_int_equal(logstore_consumer_assigned(members[0]), 1);
     assert_int_equal(logstore_consumer_assigned(members[1]), 0);
@@ -168,12 +164,12 @@ static void test_the_next_member_goes_on_where_the_last_commit_was(void **state)
     struct error error = {0};
     struct logstore *store = store_with_topics(1, 0);
     append(store, ORDERS, 0, 10);
-    struct logstore_consumer *consumer = join(store, &ORDERS, 1, 0, LOGSTORE_ASSIGN_RANGE);
+    struct logstore_consumer *consumer = join(store, &ORDERS, 1, LOGSTORE_ASSIGN_RANGE);
     read_some(consumer, 4);
     MUST(logstore_consumer_commit(consumer, &error));
     read_some(consumer, 3);
     leave(&consumer);
-    consumer = join(store, &ORDERS, 1, 0, LOGSTORE_ASSIGN_RANGE);
+    consumer = join(store, &ORDERS, 1, LOGSTORE_ASSIGN_RANGE);
     struct logstore_record record;
     struct logstore_source source;
     MUST(logstore_consumer_poll(consumer, 1000, &record, &source, &error) == LOGSTORE_POLL_RECORD);
@@ -190,90 +186,13 @@ static void test_the_next_member_goes_on_where_the_last_commit_was(void **state)
     logstore_close(&store);
 }
 
-/* A member may commit until it has agreed to the rebalance; afterwards its generation is over. */
-static void test_a_commit_of_an_old_generation_is_refused(void **state)
-{
-    (void)state;
-    struct error error = {0};
-    struct logstore *store = store_with_topics(2, 0);
-    append(store, ORDERS, 0, 10);
-    struct logstore_consumer *one = join(store, &ORDERS, 1, 2000, LOGSTORE_ASSIGN_RANGE);
-    read_some(one, 5);
-    struct logstore_consumer *other = join(store, &ORDERS, 1, 20000, LOGSTORE_ASSIGN_RANGE);
-    struct logstore_record record;
-    struct logstore_source source;
-    usleep(120000);
-    assert_int_equal(logstore_consumer_poll(one, 0, &record, &source, &error), LOGSTORE_POLL_REBALANCE);
-    MUST(logstore_consumer_commit(one, &error));
-    read_some(one, 0);
-    assert_int_equal(logstore_consumer_generation(other), 0);
-    usleep(2500000);
-    settle(&other, 1, 2); /* without the one, who missed the session timeout */
-    assert_int_equal(logstore_consumer_assigned(other), 2);
-    MUST(logstore_consumer_seek(one, ORDERS, 0, 0, &error));
-    MUST_FAIL(logstore_consumer_commit(one, &error), ERROR_CONFLICT);
-    MUST_FAIL(logstore_consumer_heartbeat(one, &error), ERROR_CONFLICT);
-    int64_t offset;
-    MUST(logstore_committed(store, GROUP, ORDERS, 0, &offset, &error));
-    assert_int_equal(offset, 5);
-    struct logstore_consumer *both[] = {one, other};
-    settle(both, 2, 3); /* it has joined again by itself */
-    leave(&one);
-    leave(&other);
-    logstore_close(&store);
-}
-
-static void test_a_member_that_is_silent_counts_as_gone(void **state)
-{
-    (void)state;
-    struct error error = {0};
-    struct logstore *store = store_with_topics(2, 0);
-    struct logstore_consumer *consumer = join(store, &ORDERS, 1, 2000, LOGSTORE_ASSIGN_RANGE);
-    struct logstore_observer *observer = NULL;
-    uint32_t assigned;
-    assert_int_equal(observe(&observer, &assigned).member_count, 1);
-    for (int i = 0; i < 4; i++) {
-        usleep(700000);
-        MUST(logstore_consumer_heartbeat(consumer, &error));
-    }
-    assert_int_equal(observe(&observer, &assigned).state, LOGSTORE_GROUP_STABLE);
-    usleep(2500000);
-    struct logstore_observed_group group = observe(&observer, &assigned);
-    assert_int_equal(group.member_count, 0);
-    assert_int_equal(group.state, LOGSTORE_GROUP_EMPTY);
-    assert_true(group.empty_since > 1500000000000);
-    assert_int_equal(group.generation, 1); /* nobody has evicted it yet */
-    struct logstore_commit commit = {ORDERS, 0, 0, STR_LITERAL("")};
-    MUST(logstore_commit(store, GROUP, &commit, 1, &error));
-    assert_int_equal(observe(&observer, &assigned).generation, 2);
-    logstore_consumer_abandon(&consumer);
-    logstore_observer_close(&observer);
-    logstore_close(&store);
-}
-
-static void test_max_poll_interval_evicts_in_spite_of_heartbeats(void **state)
-{
-    (void)state;
-    struct error error = {0};
-    struct logstore *store = store_with_topics(1, 0);
-    struct logstore_consumer_options options = {.max_poll_interval_ms = 1500};
-    struct logstore_consumer *consumer = logstore_consumer_join(store, GROUP, &ORDERS, 1, &options, &error);
-    MUST(consumer != NULL);
-    usleep(700000);
-    MUST(logstore_consumer_heartbeat(consumer, &error));
-    usleep(1100000);
-    MUST_FAIL(logstore_consumer_heartbeat(consumer, &error), ERROR_CONFLICT);
-    logstore_consumer_abandon(&consumer);
-    logstore_close(&store);
-}
-
 static void test_partitions_and_topics_that_come_later_are_assigned(void **state)
 {
     (void)state;
     struct error error = {0};
     const struct str topics[] = {ORDERS, RETURNS};
     struct logstore *store = store_with_topics(2, 0);
-    struct logstore_consumer *consumer = join(store, topics, 2, 0, LOGSTORE_ASSIGN_RANGE);
+    struct logstore_consumer *consumer = join(store, topics, 2, LOGSTORE_ASSIGN_RANGE);
     settle(&consumer, 1, 1);
     MUST(logstore_topic_grow(store, ORDERS, 5, &error));
     settle(&consumer, 1, 2);
@@ -288,30 +207,6 @@ static void test_partitions_and_topics_that_come_later_are_assigned(void **state
     logstore_close(&store);
 }
 
-/* A process is killed while it is a member: nothing stays locked, and the others take over. */
-static void test_a_killed_process_leaves_nothing_locked(void **state)
-{
-    (void)state;
-    struct logstore *store = store_with_topics(2, 0);
-    append(store, ORDERS, 0, 1);
-    pid_t child = fork();
-    assert_true(child >= 0);
-    if (child == 0) {
-        struct logstore *own = fixture_open(LOGSTORE_WRITE, LOGSTORE_FSYNC_NEVER);
-        struct logstore_consumer *member = join(own, &ORDERS, 1, 300, LOGSTORE_ASSIGN_RANGE);
-        (void)member;
-        kill(getpid(), SIGKILL);
-    }
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_true(WIFSIGNALED(status));
-    struct logstore_consumer *consumer = join(store, &ORDERS, 1, 0, LOGSTORE_ASSIGN_RANGE);
-    settle(&consumer, 1, 2);
-    assert_int_equal(logstore_consumer_assigned(consumer), 2);
-    leave(&consumer);
-    logstore_close(&store);
-}
-
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
@@ -320,11 +215,7 @@ int main(void)
         TEST(test_the_assignors_are_kafkas),
         TEST(test_more_members_than_partitions),
         TEST(test_the_next_member_goes_on_where_the_last_commit_was),
-        TEST(test_a_commit_of_an_old_generation_is_refused),
-        TEST(test_a_member_that_is_silent_counts_as_gone),
-        TEST(test_max_poll_interval_evicts_in_spite_of_heartbeats),
         TEST(test_partitions_and_topics_that_come_later_are_assigned),
-        TEST(test_a_killed_process_leaves_nothing_locked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
