@@ -245,13 +245,13 @@ static void test_the_oldest_stream_makes_room(void **state)
 int main(void)
 {
 #define TEST(name, limits)                                                                                   \
-    cmocka_unit_test_prestate_setup_teardown(name, setup, teardown, (void *)(uintptr_t) & (limits))
+    cmocka_unit_test_prestate_setup_teardown(name, setup, teardown, (void *)(uintptr_t)(limits))
     const struct CMUnitTest tests[] = {
-        TEST(test_a_slow_reader, little_for_answers),
-        TEST(test_a_trickling_header, little_between_them),
-        TEST(test_between_two_requests, little_between_them),
-        TEST(test_the_oldest_that_waits_makes_room, no_hurry),
-        TEST(test_the_oldest_stream_makes_room, no_hurry),
+        TEST(test_a_slow_reader, &little_for_answers),
+        TEST(test_a_trickling_header, &little_between_them),
+        TEST(test_between_two_requests, &little_between_them),
+        TEST(test_the_oldest_that_waits_makes_room, &no_hurry),
+        TEST(test_the_oldest_stream_makes_room, &no_hurry),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
