@@ -104,14 +104,30 @@ static void tell(void *context, int64_t offsets)
     progress_add(context, offsets);
 }
 
+/* Whether a topic that was there is no more: then nothing is left to be done on it. */
+static bool was_deleted(struct logstore *store, struct str name)
+{
+    struct logstore_topic topic;
+    struct error error = {0};
+    bool found = logstore_topic_find(store, name, &topic, &error);
+    bool deleted = !found && error.code == ERROR_NOT_FOUND;
+    error_clear(&error);
+    return deleted;
+}
+
 static bool work_on(struct logstore *store, const struct logstore_observed_topic *topics, size_t count,
                     topic_work *work, struct error *error)
 {
     bool done = true;
     struct progress records = progress_begin("records", count_offsets(topics, count));
     const struct logstore_watcher watcher = {tell, &records};
-    for (size_t i = 0; done && i < count; i++)
+    for (size_t i = 0; done && i < count; i++) {
         done = work(store, topics[i].name, &watcher, error);
+        if (!done && was_deleted(store, topics[i].name)) {
+            error_clear(error);
+            done = true;
+        }
+    }
     progress_end(&records);
     return done;
 }

@@ -229,6 +229,32 @@ static void test_what_goes_while_it_is_verified_is_no_damage(void **state)
     fsio_fault = NULL;
 }
 
+/* The topics after one that is deleted meanwhile are compacted all the same. */
+static void test_a_topic_that_goes_holds_up_no_other(void **state)
+{
+    (void)state;
+    static const struct fsio_fault seam = {at_second_segment, NULL, 0};
+    const char *const names[] = {"a", "t", "z"};
+    char lines[LINES_SIZE];
+    forty_lines(lines);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        RUN("", "create", "DIR", names[i], "--config", "segment.bytes=1024", "--config",
+            "max.message.bytes=1024", "--config", "cleanup.policy=compact");
+        assert_int_equal(RUN(lines, "append", "DIR", names[i], "--key", "k"), 0);
+        assert_int_equal(RUN("last\n", "append", "DIR", names[i], "--key", "k"), 0);
+    }
+    fsio_fault = &seam;
+    meddling.meddle = delete_topic;
+    int code = RUN("", "compact", "DIR");
+    fsio_fault = NULL;
+    if (code != 0)
+        fail_msg("%d: %s", code, output);
+    assert_int_equal(RUN("", "read", "DIR", "z"), 0);
+    assert_true(strlen(output) < 1200); /* what the active segment holds, and nothing more */
+    assert_int_equal(RUN("", "read", "DIR", "t"), 1);
+    assert_int_equal(RUN("", "compact", "DIR", "t"), 1); /* who asks for it by name is told */
+}
+
 /* What is left is read, and it is told what isn't. */
 static void test_reading_goes_on_after_what_retention_takes(void **state)
 {
@@ -284,6 +310,7 @@ int main(void)
         TEST(test_wrong_words_end_with_2_and_missing_things_with_1),
         TEST(test_topics_are_altered_cleaned_and_deleted),
         TEST(test_what_goes_while_it_is_verified_is_no_damage),
+        TEST(test_a_topic_that_goes_holds_up_no_other),
         TEST(test_reading_goes_on_after_what_retention_takes),
         TEST(test_records_before_and_after_damage_are_counted),
     };
