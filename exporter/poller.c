@@ -82,10 +82,11 @@ static bool open_source(struct shared_config *shared, size_t index, const struct
 }
 
 /* What is kept of the past, and where it and the observations go. */
-static bool open_files(struct poller *poller, const struct config *config, struct error *error)
+static bool open_files(struct poller *poller, const struct config *config, struct state_folder *state,
+                       struct error *error)
 {
-    if (config->state_dir[0] != '\0') {
-        poller->state = state_file_new(config->state_dir, poller->name, error);
+    if (state != NULL) {
+        poller->state = state_file_new(state, poller->name, error);
         if (poller->state == NULL)
             return false;
     }
@@ -121,7 +122,7 @@ static void free_memory(struct poller **poller)
 }
 
 struct poller *poller_new(struct shared_config *shared, size_t index, const struct collector_kind *kind,
-                          struct publish *publish, size_t id, struct error *error)
+                          struct publish *publish, size_t id, struct state_folder *state, struct error *error)
 {
     struct poller_change settings = {0};
     if (!open_source(shared, index, kind, &settings, error))
@@ -145,7 +146,7 @@ struct poller *poller_new(struct shared_config *shared, size_t index, const stru
         .poll_interval_ms = settings.source->poll_interval_ms,
         .granularity = settings.source->granularity,
     };
-    if (!open_files(poller, &shared->config, error)) {
+    if (!open_files(poller, &shared->config, state, error)) {
         error_wrap(error, "source \"%s\"", poller->name);
         free_memory(&poller);
         return NULL;

@@ -5,6 +5,7 @@
 #include "exporter/base/error.h"
 #include "exporter/publish.h"
 #include "exporter/shared_config.h"
+#include "exporter/state_file.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,11 +19,12 @@ struct poller;
 
 enum { POLLER_KEEP_INTERVALS = 5, POLLER_KEEP_MS = 5 * 60 * 1000 };
 
-/* A poller of source `index` of the configuration, which publishes as `id`, with a thread that waits. It
- * holds the configuration; the rest outlives it. NULL: ERROR_USAGE when the source's settings can't work,
- * ERROR_UNAVAILABLE when there can be no thread. */
+/* A poller of source `index` of the configuration, which publishes as `id` and keeps its past in `state`
+ * unless that is NULL, with a thread that waits. It holds the configuration; the rest outlives it. NULL:
+ * ERROR_USAGE when the source's settings can't work, ERROR_UNAVAILABLE when there can be no thread. */
 struct poller *poller_new(struct shared_config *shared, size_t index, const struct collector_kind *kind,
-                          struct publish *publish, size_t id, struct error *error);
+                          struct publish *publish, size_t id, struct state_folder *state,
+                          struct error *error);
 
 /* Whether it polls a source of this name and kind. */
 bool poller_polls(const struct poller *poller, const struct source_config *source);

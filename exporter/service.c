@@ -15,7 +15,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct service {
     const struct service_environment *environment;
@@ -27,8 +26,8 @@ struct service {
     struct sources *sources;
     struct http *http;
     struct reload_record reloads;
-    int state_lock;            /* on the folder of --state-dir; -1: there is none */
-    pthread_mutex_t reloading; /* guards `sources` and `http` while both main and a reload use them */
+    struct state_folder *state; /* NULL: nothing is kept */
+    pthread_mutex_t reloading;  /* guards `sources` and `http` while both main and a reload use them */
 };
 
 enum { PIECE = 256 * 1024, PIECE_LIMIT = 64 * 1024 * 1024, STOP_US = 1800 * 1000, NAMES_LIMIT = 1000 };
@@ -43,8 +42,7 @@ static void free_service(struct service **service)
     shared_config_release(&s->current);
     pthread_mutex_destroy(&s->current_lock);
     pthread_mutex_destroy(&s->reloading);
-    if (s->state_lock >= 0)
-        close(s->state_lock);
+    state_folder_free(&s->state);
     free(s);
     *service = NULL;
 }
@@ -71,10 +69,12 @@ static void describe_for_http(void *context, struct buf *out)
     shared_config_release(&shared);
 }
 
-static bool lock_state(struct service *service, const char *folder, struct error *error)
+static bool open_state(struct service *service, const char *folder, struct error *error)
 {
-    service->state_lock = folder[0] == '\0' ? -1 : state_folder_lock(folder, error);
-    return folder[0] == '\0' || service->state_lock >= 0;
+    if (folder[0] == '\0')
+        return true;
+    service->state = state_folder_new(folder, error);
+    return service->state != NULL;
 }
 
 struct service *service_new(struct shared_config *shared, const struct service_environment *environment,
@@ -94,9 +94,9 @@ struct service *service_new(struct shared_config *shared, const struct service_e
     pthread_mutex_init(&service->current_lock, NULL);
     pthread_mutex_init(&service->reloading, NULL); /* can't fail with default attributes on Linux */
     service->publish = publish_new(NULL, 0);
-    service->sources = sources_new(environment->kinds, service->publish);
-    if (lock_state(service, shared->config.state_dir, error) &&
-        sources_configure(service->sources, shared, error))
+    bool opened = open_state(service, shared->config.state_dir, error);
+    service->sources = sources_new(environment->kinds, service->publish, service->state);
+    if (opened && sources_configure(service->sources, shared, error))
         put_in_force(service, shared);
     else
         free_service(&service);

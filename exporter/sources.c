@@ -14,6 +14,7 @@ struct list {
 struct sources {
     const struct collector_kind *const *kinds;
     struct publish *publish;
+    struct state_folder *state;
     struct list current; /* in the order of the configuration */
     struct list retired; /* told to end; freed when they have */
     size_t next_id;      /* in publish */
@@ -47,11 +48,13 @@ static bool reap(struct list *list, int64_t deadline_us)
     return kept == 0;
 }
 
-struct sources *sources_new(const struct collector_kind *const *kinds, struct publish *publish)
+struct sources *sources_new(const struct collector_kind *const *kinds, struct publish *publish,
+                            struct state_folder *state)
 {
     struct sources *sources = MEM_NEW(struct sources);
     sources->kinds = kinds;
     sources->publish = publish;
+    sources->state = state;
     return sources;
 }
 
@@ -85,7 +88,8 @@ static bool make_plan(struct sources *sources, struct shared_config *shared, siz
         return false;
     struct poller *poller = find_poller(sources, source);
     if (poller == NULL) {
-        plan->poller = poller_new(shared, index, kind, sources->publish, sources->next_id, error);
+        plan->poller =
+            poller_new(shared, index, kind, sources->publish, sources->next_id, sources->state, error);
         sources->next_id += plan->poller != NULL;
         return plan->poller != NULL;
     }

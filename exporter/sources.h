@@ -5,6 +5,7 @@
 #include "exporter/base/error.h"
 #include "exporter/publish.h"
 #include "exporter/shared_config.h"
+#include "exporter/state_file.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,8 +17,10 @@
  */
 struct sources;
 
-/* None yet. `kinds` is NULL-terminated; it and `publish` outlive the sources. */
-struct sources *sources_new(const struct collector_kind *const *kinds, struct publish *publish);
+/* None yet. `kinds` is NULL-terminated; it, `publish` and `state`, NULL if nothing is kept, outlive the
+ * sources. */
+struct sources *sources_new(const struct collector_kind *const *kinds, struct publish *publish,
+                            struct state_folder *state);
 
 /* Makes the sources those of the configuration, which is held as long as it is used. Waits for no source.
  * False, and everything as before: ERROR_USAGE when a source's settings can't work, ERROR_UNAVAILABLE when

@@ -8,13 +8,21 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+struct state_folder {
+    char *path;
+    pthread_mutex_t mutex;
+    int lock; /* the folder, locked; -1: none is */
+};
+
 struct state_file {
+    struct state_folder *folder;
     char *path;
     int64_t next_us; /* when it is worth the time to save again */
     bool failing;
@@ -54,7 +62,8 @@ static bool have_folder(const char *folder, struct error *error)
     return true;
 }
 
-int state_folder_lock(const char *folder, struct error *error)
+/* The descriptor that holds the lock; -1: ERROR_USAGE. */
+static int lock_folder(const char *folder, struct error *error)
 {
     if (!have_folder(folder, error))
         return -1;
@@ -75,7 +84,54 @@ int state_folder_lock(const char *folder, struct error *error)
     return -1;
 }
 
-struct state_file *state_file_new(const char *folder, const char *source, struct error *error)
+struct state_folder *state_folder_new(const char *path, struct error *error)
+{
+    int lock = lock_folder(path, error);
+    if (lock < 0)
+        return NULL;
+    struct state_folder *folder = MEM_NEW(struct state_folder);
+    folder->path = mem_copy_text(path);
+    folder->lock = lock;
+    pthread_mutex_init(&folder->mutex, NULL); /* can't fail with default attributes on Linux */
+    return folder;
+}
+
+void state_folder_free(struct state_folder **folder)
+{
+    struct state_folder *f = *folder;
+    *folder = NULL;
+    if (f == NULL)
+        return;
+    if (f->lock >= 0)
+        close(f->lock);
+    pthread_mutex_destroy(&f->mutex);
+    free(f->path);
+    free(f);
+}
+
+static bool is_same(int lock, const char *path)
+{
+    struct stat locked, named;
+    return lock >= 0 && fstat(lock, &locked) == 0 && stat(path, &named) == 0 &&
+           locked.st_dev == named.st_dev && locked.st_ino == named.st_ino;
+}
+
+/* Makes sure that what the path leads to is locked: the folder may have been removed, and made again. */
+static bool follow_path(struct state_folder *folder, struct error *error)
+{
+    pthread_mutex_lock(&folder->mutex);
+    bool locked = is_same(folder->lock, folder->path);
+    if (!locked) {
+        if (folder->lock >= 0)
+            close(folder->lock);
+        folder->lock = lock_folder(folder->path, error);
+        locked = folder->lock >= 0;
+    }
+    pthread_mutex_unlock(&folder->mutex);
+    return locked;
+}
+
+struct state_file *state_file_new(struct state_folder *folder, const char *source, struct error *error)
 {
     if (strlen(source) > LONGEST_NAME) {
         error_set(error, ERROR_USAGE, "--state-dir: the source's name is longer than %d bytes; shorten it",
@@ -83,9 +139,10 @@ struct state_file *state_file_new(const char *folder, const char *source, struct
         return NULL;
     }
     struct buf path = buf_make(SIZE_MAX);
-    buf_add_format(&path, "%s/", folder);
+    buf_add_format(&path, "%s/", folder->path);
     add_file_name(&path, source);
     struct state_file *state = MEM_NEW(struct state_file);
+    state->folder = folder;
     state->path = mem_copy_str(buf_str(&path));
     buf_free(&path);
     return state;
@@ -117,7 +174,7 @@ void state_file_save(struct state_file *state, const struct history *history, bo
     int64_t start = clock_monotonic_us();
     if (!soon && start < state->next_us)
         return;
-    bool saved = history_save(history, state->path, &error);
+    bool saved = follow_path(state->folder, &error) && history_save(history, state->path, &error);
     if (!saved && !state->failing)
         log_event(LOG_LEVEL_ERROR, "the state can't be saved: a restart will forget what comes from now on",
                   LOG_FIELDS(log_text("reason", error_text(&error))));

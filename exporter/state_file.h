@@ -6,6 +6,16 @@
 
 #include <stdbool.h>
 
+/* The folder of --state-dir, which one process at a time uses. Any thread. */
+struct state_folder;
+
+/* Makes the folder if it isn't there, and keeps other processes from using it until it is freed, or the
+ * process ends. NULL: ERROR_USAGE when it can't be had or written to, or another process has it. */
+struct state_folder *state_folder_new(const char *path, struct error *error);
+
+/* Frees it and sets *folder to NULL; NULL is accepted. */
+void state_folder_free(struct state_folder **folder);
+
 /*
  * Where the history of one source outlives the process: a file in the folder of --state-dir, named after the
  * source. It is written before what it leads to is published, so that no counter that somebody has seen goes
@@ -13,13 +23,9 @@
  */
 struct state_file;
 
-/* Makes the folder if it isn't there, and keeps other processes from using it until the descriptor that is
- * returned is closed, or the process ends. -1: ERROR_USAGE when it can't be had or written to, or another
- * process has it. */
-int state_folder_lock(const char *folder, struct error *error);
-
-/* The file of the source of that name in `folder`. NULL: ERROR_USAGE when the name is too long for one. */
-struct state_file *state_file_new(const char *folder, const char *source, struct error *error);
+/* The file of the source of that name in `folder`, which outlives it. NULL: ERROR_USAGE when the name is too
+ * long for one. */
+struct state_file *state_file_new(struct state_folder *folder, const char *source, struct error *error);
 
 /* Frees it and sets *state to NULL; NULL is accepted. The file stays. */
 void state_file_free(struct state_file **state);

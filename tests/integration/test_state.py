@@ -137,6 +137,18 @@ def test_two_daemons_on_one_state_folder_are_refused(store, tmp_path):
     assert code == 0, errors
 
 
+def test_a_state_folder_that_was_removed_is_made_again(store, tmp_path):
+    """And is used by nobody else."""
+    state = tmp_path / "state"
+    arguments = ("--logstore", store.folder, "--state-dir", str(state))
+    with Daemon(*arguments) as first:
+        first.page_when(first_polled)
+        state.rename(tmp_path / "away")
+        processes.wait_until(lambda: list(state.glob("*.history")), what="the past in the new folder")
+        code, _, errors = run("serve", *arguments, "--once")
+        assert code == 2 and "in use by another tidemark" in errors, errors
+
+
 def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
