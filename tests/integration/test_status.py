@@ -106,7 +106,7 @@ def test_a_hostile_name_has_no_power_over_the_terminal(store):
 def on_terminal(*arguments, columns, environment=()):
     """What the program writes to a terminal of that width."""
     ours, theirs = pty.openpty()
-    subprocess.run(["stty", "cols", str(columns)], stdin=theirs, check=True, timeout=10)
+    subprocess.run(["stty", "cols", str(columns)], stdin=theirs, check=True, timeout=60)
     variables = {**os.environ, "TERM": "xterm", **dict(environment)}
     variables.pop("COLUMNS", None)
     process = processes.start([PROGRAM, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=variables)

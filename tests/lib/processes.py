@@ -32,7 +32,7 @@ def start(command, **options):
     )
 
 
-def run(command, timeout=60, **options):
+def run(command, timeout=120, **options):
     """Runs to the end: (exit code, standard output, standard error). Kills what takes longer than `timeout` s."""
     process = start(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
     try:
