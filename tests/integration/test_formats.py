@@ -9,6 +9,7 @@ import subprocess
 import threading
 import urllib.request
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -144,11 +145,8 @@ def test_many_scrapers_at_once_get_whole_pages(polling):
             if number % 3 == 0 and not page.endswith("# EOF\n"):
                 failures.append(page)
 
-    threads = [threading.Thread(target=scrape, args=(number,)) for number in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(20) as scrapers:
+        list(scrapers.map(scrape, range(20)))  # which raises what one of them has
     assert failures == []
 
 
