@@ -14,7 +14,7 @@ PROGRAM = os.environ.get("TIDEMARK", "build/tidemark")
 POLL_INTERVAL = "200ms"
 
 
-def run(*arguments, timeout=120):
+def run(*arguments, timeout=processes.PATIENCE_S):
     """Runs tidemark to its end: (exit code, standard output as bytes, standard error as text)."""
     code, output, errors = processes.run([PROGRAM, *arguments], timeout)
     return code, output, errors.decode(errors="replace")
@@ -96,7 +96,7 @@ class Daemon:
         """The metrics as they are now."""
         return exposition.parse(self.get("/metrics"))
 
-    def page_when(self, condition, timeout=120):
+    def page_when(self, condition, timeout=processes.PATIENCE_S):
         """The first page for which `condition(page)` is true; an AssertionError in it means "not yet"."""
         last = None
 

@@ -18,6 +18,9 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic
 
 import processes
+from processes import PATIENCE_S
+
+SESSION_TIMEOUT_MS = 6000  # of brokers, with whoever keeps the cluster's metadata
 
 # Small and quick rather than sturdy: one replica, few internal partitions, everything that is done
 # "now and then" done often.
@@ -25,8 +28,11 @@ SETTINGS = {
     "auto.create.topics.enable": "false",
     "background.threads": "2",
     "broker.heartbeat.interval.ms": "300",
-    "broker.session.timeout.ms": "1500",
+    # A broker that gets no turn for so long, on a busy machine, is taken for dead.
+    "broker.session.timeout.ms": str(SESSION_TIMEOUT_MS),
     "controlled.shutdown.enable": "false",
+    "group.consumer.max.session.timeout.ms": "900000",
+    "group.consumer.session.timeout.ms": "900000",
     "group.initial.rebalance.delay.ms": "0",
     "group.min.session.timeout.ms": "500",
     "log.cleaner.backoff.ms": "500",
@@ -137,7 +143,7 @@ class Node:
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT",
             "zookeeper.connect": f"127.0.0.1:{self.cluster.zookeeper.port}",
             "zookeeper.connection.timeout.ms": 30_000,
-            "zookeeper.session.timeout.ms": ZooKeeper.SESSION_TIMEOUT_MS,
+            "zookeeper.session.timeout.ms": SESSION_TIMEOUT_MS,
         }
 
     def _with_permissions(self):
@@ -180,8 +186,6 @@ class Node:
 class ZooKeeper:
     """What a Kafka from before 3.3 keeps its metadata in."""
 
-    # A broker that gets no turn for so long, on a busy machine, is taken for dead.
-    SESSION_TIMEOUT_MS = 6000
     # A session may not be shorter than two ticks, and ends at the end of one.
     TICK_MS = SESSION_TIMEOUT_MS // 6
 
@@ -196,11 +200,11 @@ class ZooKeeper:
     def forget_the_dead(self, nodes):
         """Nodes that were killed are registered until their sessions end, and until then can't come back."""
         paths = {f"/brokers/ids/{node.number}" for node in nodes}
-        processes.wait_until(lambda: not paths & self._registered(), 30, "the end of the dead nodes' sessions")
+        processes.wait_until(lambda: not paths & self._registered(), what="the end of the dead nodes' sessions")
 
     def _registered(self):
         """The paths that end with the session of who made them, by the command `dump`: one a line."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_S) as connection:
             connection.sendall(b"dump")
             with connection.makefile() as answer:
                 return {line.strip() for line in answer}
@@ -220,13 +224,13 @@ class Running:
         """Settings of the topic are given with underscores for dots: cleanup_policy="compact"."""
         config = {key.replace("_", "."): str(value) for key, value in config.items()}
         topic = NewTopic(name, partitions, replicas, config=config)
-        processes.wait_until(lambda: self._is_created(topic), 30, f"that topic {name} can be made")
+        processes.wait_until(lambda: self._is_created(topic), what=f"that topic {name} can be made")
 
     def _is_created(self, topic):
         """False while one of that name is still there: with ZooKeeper a topic that was deleted goes a little later."""
         admin = self.admin()
         try:
-            admin.create_topics([topic])[topic.topic].result(timeout=30)
+            admin.create_topics([topic])[topic.topic].result(PATIENCE_S)
         except KafkaException as refused:
             if refused.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS:
                 return False
@@ -238,11 +242,11 @@ class Running:
         admin = self.admin()
         config = {key.replace("_", "."): str(value) for key, value in config.items()}
         [altered] = admin.alter_configs([ConfigResource("topic", name, set_config=config)]).values()
-        altered.result(timeout=30)
+        altered.result(PATIENCE_S)
 
     def delete_topic(self, name):
         admin = self.admin()
-        admin.delete_topics([name])[name].result(timeout=30)
+        admin.delete_topics([name])[name].result(PATIENCE_S)
 
 
 class Cluster(Running):
@@ -297,7 +301,7 @@ class Cluster(Running):
             node.start()
         self.wait_ready()
 
-    def wait_ready(self, timeout=60):
+    def wait_ready(self):
         admin = self.admin()
 
         def ready():
@@ -310,7 +314,7 @@ class Cluster(Running):
                 return False
             return set(known) == {node.number for node in self.nodes if node.process is not None}
 
-        processes.wait_until(ready, timeout, "an answer of the Kafka cluster")
+        processes.wait_until(ready, what="an answer of the Kafka cluster")
 
     def close(self):
         for node in self.nodes:
@@ -346,7 +350,7 @@ class Cluster(Running):
             yield process
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(PATIENCE_S)
 
     def _has_class(self, name):
         entry = name.replace(".", "/") + ".class"

@@ -6,7 +6,7 @@ import struct
 from confluent_kafka import Producer
 
 from kafka_traffic import QUIET
-from processes import wait_until
+from processes import PATIENCE_S, wait_until
 
 FOLLOWED = "the topic __consumer_offsets is followed"
 
@@ -17,7 +17,7 @@ def offsets_from(daemon):
 
 
 def wait_following(daemon):
-    wait_until(lambda: offsets_from(daemon).get("offsets_because") == FOLLOWED, 30, "that the topic is followed")
+    wait_until(lambda: offsets_from(daemon).get("offsets_because") == FOLLOWED, what="that the topic is followed")
 
 
 def write_record(kafka, partition, key, value):
@@ -27,7 +27,7 @@ def write_record(kafka, partition, key, value):
     producer.produce(
         "__consumer_offsets", key=key, value=value, partition=partition, on_delivery=lambda failure, _: failures.append(failure)
     )
-    assert producer.flush(30) == 0 and failures == [None], failures
+    assert producer.flush(PATIENCE_S) == 0 and failures == [None], failures
 
 
 def java_hash(text):
@@ -38,7 +38,7 @@ def java_hash(text):
 
 
 def partition_of(kafka, group):
-    return java_hash(group) % len(kafka.admin().list_topics("__consumer_offsets", 10).topics["__consumer_offsets"].partitions)
+    return java_hash(group) % len(kafka.admin().list_topics("__consumer_offsets", PATIENCE_S).topics["__consumer_offsets"].partitions)
 
 
 def string(text):

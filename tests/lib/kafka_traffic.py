@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
 import processes
+from processes import PATIENCE_S
 
 QUIET = {"log_level": 0}
-PATIENCE_S = 120  # until a cluster on a busy machine has taken messages, with a leader elected meanwhile
 
 
 def produce(cluster, topic, counts, key=None, value=b"x", **config):
@@ -36,21 +36,40 @@ def _send(producer, topic, counts, key=None, value=b"x"):
 
 @contextmanager
 def transaction(cluster, topic, counts, name):
-    """Messages written in a transaction that is open inside the block, committed at its end."""
-    producer = Producer({"bootstrap.servers": cluster.bootstrap, "transactional.id": name, **QUIET})
-    producer.init_transactions(30)
+    """Messages written in a transaction that is open inside the block, and ended at its end: its markers are there."""
+    lasting = {"transactional.id": name, "transaction.timeout.ms": 900_000}  # the longest that brokers allow
+    producer = Producer({"bootstrap.servers": cluster.bootstrap, **lasting, **QUIET})
+    producer.init_transactions(PATIENCE_S)
     producer.begin_transaction()
     _send(producer, topic, counts)
     yield producer
-    producer.commit_transaction(30)
+    before = _ends(cluster, topic, counts)
+    producer.commit_transaction(PATIENCE_S)
+    # Markers are written once the commit was answered.
+    processes.wait_until(lambda: all(now > then for now, then in zip(_ends(cluster, topic, counts), before)), what="the markers")
 
 
-# A broker that has just started, or just made the offsets topic, answers so for a moment.
+def _ends(cluster, topic, partitions):
+    """Where the partitions end, open transactions included."""
+    settings = {"bootstrap.servers": cluster.bootstrap, "group.id": "unused", "isolation.level": "read_uncommitted", **QUIET}
+    consumer = Consumer(settings)
+    try:
+        places = [TopicPartition(topic, partition) for partition in partitions]
+        return [consumer.get_watermark_offsets(place, PATIENCE_S)[1] for place in places]
+    finally:
+        consumer.close()
+
+
+# A broker that has just started, or just made the offsets topic or the group's, answers so for a moment; and so does
+# the client while the coordinator is another one.
 NOT_YET = (
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError._WAIT_COORD,
+    KafkaError._TRANSPORT,
+    KafkaError._TIMED_OUT,
 )
 
 
@@ -72,7 +91,7 @@ def commit(cluster, group, topic, offsets):
     consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": group, **QUIET})
     try:
         wanted = [TopicPartition(topic, partition, offset) for partition, offset in offsets.items()]
-        processes.wait_until(lambda: _committed(consumer, wanted), PATIENCE_S, "the group's coordinator")
+        processes.wait_until(lambda: _committed(consumer, wanted), what="the group's coordinator")
     finally:
         consumer.close()
 
@@ -81,14 +100,14 @@ def records(cluster, topic):
     """All records that a topic has now; those of a partition in their order."""
     consumer = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "unused", "enable.partition.eof": "true", **QUIET})
     try:
-        numbers = consumer.list_topics(topic, 30).topics[topic].partitions
+        numbers = consumer.list_topics(topic, PATIENCE_S).topics[topic].partitions
         partitions = [TopicPartition(topic, number, OFFSET_BEGINNING) for number in numbers]
         # Where others keep writing, the end that the client tells of runs away.
-        ends = {partition.partition: consumer.get_watermark_offsets(partition, 30)[1] for partition in partitions}
+        ends = {partition.partition: consumer.get_watermark_offsets(partition, PATIENCE_S)[1] for partition in partitions}
         consumer.assign(partitions)
         while ends:
-            record = consumer.poll(30)
-            assert record is not None, "no answer within 30 s"
+            record = consumer.poll(PATIENCE_S)
+            assert record is not None, f"no answer within {PATIENCE_S} s"
             partition, error = record.partition(), record.error()
             assert error is None or error.code() == KafkaError._PARTITION_EOF, error
             if error is None and record.offset() < ends.get(partition, 0):
@@ -111,7 +130,6 @@ def members(cluster, group, topics, count=1, **config):
                 "client.id": f"member-{number}",
                 "enable.auto.commit": "false",
                 "auto.offset.reset": "earliest",
-                "session.timeout.ms": "6000",
                 "heartbeat.interval.ms": "200",
                 **QUIET,
                 **_dotted(config),
@@ -133,7 +151,7 @@ def members(cluster, group, topics, count=1, **config):
                 consumer.poll(0.02)
             return len(assigned) == count
 
-        processes.wait_until(complete, 30, f"the assignment of group {group}", pause=0)
+        processes.wait_until(complete, what=f"the assignment of group {group}", pause=0)
         yield consumers
     finally:
         for consumer in consumers:
@@ -163,7 +181,6 @@ class Load:
                 "group.id": group,
                 "auto.commit.interval.ms": "200",
                 "auto.offset.reset": "earliest",
-                "session.timeout.ms": "6000",
                 **QUIET,
             }
         )

@@ -9,6 +9,8 @@ import socket
 import struct
 import time
 
+from processes import PATIENCE_S
+
 PRODUCE, OFFSET_COMMIT, FIND_COORDINATOR, DELETE_RECORDS = 0, 8, 10, 21
 CONSUMER_GROUP_HEARTBEAT, CONSUMER_GROUP_DESCRIBE = 68, 69
 
@@ -30,7 +32,7 @@ def _request(address, key, version, body):
     """Sends a request and returns the response's bytes after the correlation id."""
     host, port = address.rsplit(":", 1)
     header = struct.pack(">hhi", key, version, 1) + _string(b"tidemark-tests")
-    with socket.create_connection((host, int(port)), timeout=10) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as connection:
         connection.sendall(struct.pack(">i", len(header) + len(body)) + header + body)
         with connection.makefile("rb") as answer:
             (length,) = struct.unpack(">i", _exactly(answer, 4))
@@ -44,9 +46,9 @@ def _exactly(stream, count):
     return data
 
 
-def _retried(attempt, timeout=20):
+def _retried(attempt):
     """`attempt` returns an error code, 0 for success; those that pass are tried again."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         code = attempt()
         if code == 0:

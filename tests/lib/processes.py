@@ -9,6 +9,8 @@ import socket
 import subprocess
 import time
 
+PATIENCE_S = 180  # for what takes moments, until it is given up, on a machine that is busy with other tests
+
 _PR_SET_PDEATHSIG = 1
 _FIRST_PORT, _RANGES, _RANGE = 20000, 48, 250  # up to 32000
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -32,7 +34,7 @@ def start(command, **options):
     )
 
 
-def run(command, timeout=120, **options):
+def run(command, timeout=PATIENCE_S, **options):
     """Runs to the end: (exit code, standard output, standard error). Kills what takes longer than `timeout` s."""
     process = start(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options)
     try:
@@ -78,7 +80,7 @@ def free_port():
     raise RuntimeError(f"none of {_RANGE} loopback ports is free")
 
 
-def wait_until(condition, timeout=120, what="the condition", pause=0.05):
+def wait_until(condition, timeout=PATIENCE_S, what="the condition", pause=0.05):
     """Calls `condition` until it returns something true, and returns that. An AssertionError in it counts as
     "not yet" and is what is raised when the time is over."""
     deadline = time.monotonic() + timeout
