@@ -2,7 +2,6 @@
 
 import json
 import socket
-import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ import processes
 from daemon import Daemon
 from kafka_traffic import QUIET, commit, produce
 from page_watch import PageWatch
+from processes import PATIENCE_S
 
 WHERE = {"cluster": "default", "consumergroup": "billing", "topic": "orders", "partition": "0"}
 
@@ -67,11 +67,9 @@ def test_a_broker_that_is_killed_and_restarted(own_kafka):
             assert lag_is(7)(page), "the last page is kept while the source is down"
             cluster.start()
             produce(cluster, "orders", {0: 5})
-            daemon.page_when(lambda page: source_is(1)(page) and lag_is(12)(page), timeout=60)
-        # A broker that its controller, of ZooKeeper's time, has not told of the topics yet says that there are none.
-        unknown = {None} if cluster.zookeeper else set()
-        assert watch.lags <= {*range(7, 13)} | unknown, "a lag that never was, or none where it was known"
-        assert watch.slowest < 5
+            daemon.page_when(lambda page: source_is(1)(page) and lag_is(12)(page))
+        # One that has come back still reads what is known of its groups, and learns of its topics and that it leads them.
+        assert watch.lags <= {*range(7, 13), None}, "a lag that never was"
 
 
 def test_a_broker_that_accepts_and_never_answers(own_kafka):
@@ -82,31 +80,35 @@ def test_a_broker_that_accepts_and_never_answers(own_kafka):
         daemon.page_when(lag_is(7))
         with Watch(daemon) as watch:
             cluster.nodes[0].pause()
-            page = daemon.page_when(source_is(0), timeout=60)
+            page = daemon.page_when(source_is(0))
             assert lag_is(7)(page)
             cluster.nodes[0].resume()
-            daemon.page_when(source_is(1), timeout=60)
+            daemon.page_when(source_is(1))
             produce(cluster, "orders", {0: 5})
             daemon.page_when(lag_is(12))
         # The stop may fall between two requests of a poll: then what the second was to tell is unknown for that poll.
         assert watch.lags <= {*range(7, 13), None}, "a lag that never was"
-        assert watch.slowest < 5
 
 
 @pytest.fixture
-def silent_port():
-    """A port on which connections are accepted and nothing is ever said."""
+def silent():
+    """A server that says nothing, whoever connects."""
     with socket.create_server(("127.0.0.1", processes.free_port())) as server:
-        yield server.getsockname()[1]
+        yield server
 
 
-def test_the_daemon_ends_while_a_broker_does_not_answer(silent_port):
-    """The only broker never says a word; the daemon is told to end."""
-    with Daemon("--kafka", f"127.0.0.1:{silent_port}") as daemon:
-        daemon.page()
-        start = time.monotonic()
+def address_of(server):
+    return "%s:%d" % server.getsockname()
+
+
+def test_pages_come_and_the_daemon_ends_while_a_broker_does_not_answer(silent):
+    """The only broker never says a word, and a request to it would be given up long after this test."""
+    with Daemon("--kafka", address_of(silent), "--timeout", "1h") as daemon:
+        connection, _ = silent.accept()
+        with connection:
+            assert connection.recv(1), "it has been asked"
+        assert source_is(None)(daemon.page()), "the first poll goes on"
         assert daemon.stop() == 0
-        assert time.monotonic() - start < 10
 
 
 def test_a_topic_that_is_deleted_and_made_again(kafka):
@@ -146,9 +148,12 @@ def test_a_topic_that_is_deleted_while_it_is_asked_about(kafka):
                 kafka.delete_topic("fleeting")
         assert one.lags <= {7, None} and 7 in one.lags
         assert other.lags <= {None, 0, 1, 2, 3}
-        gone = lambda page: all(labels["topic"] != "fleeting" for labels, _ in page.family("kafka_topic_partitions"))  # noqa: E731
-        page = daemon.page_when(gone)
-        assert source_is(1)(page) and page.get_int("kafka_consumergroup_lag", **WHERE | lasting) == 7
+
+        def only_one_is_there(page):
+            gone = all(labels["topic"] != "fleeting" for labels, _ in page.family("kafka_topic_partitions"))
+            return gone and source_is(1)(page) and page.get_int("kafka_consumergroup_lag", **WHERE | lasting) == 7
+
+        daemon.page_when(only_one_is_there)
 
 
 def resident_kb(daemon):
@@ -160,11 +165,11 @@ def come_and_go(cluster, daemon, names):
     """Topics are made, written to and read from, seen by the daemon, and deleted again."""
     admin = cluster.admin()
     for made in admin.create_topics([NewTopic(name, 1, 1) for name in names]).values():
-        made.result(60)
+        made.result(PATIENCE_S)
     producer = Producer({"bootstrap.servers": cluster.bootstrap, **QUIET})
     for name in names:
         producer.produce(name, b"x", partition=0)
-    assert producer.flush(60) == 0
+    assert producer.flush(PATIENCE_S) == 0
     reader = Consumer({"bootstrap.servers": cluster.bootstrap, "group.id": "passing", **QUIET})
     reader.commit(offsets=[TopicPartition(name, 0, 0) for name in names], asynchronous=False)
     reader.close()
@@ -172,10 +177,10 @@ def come_and_go(cluster, daemon, names):
     def seen(page):
         return {labels["topic"] for labels, _ in page.family("kafka_consumergroup_lag_seconds")} & set(names)
 
-    daemon.page_when(lambda page: seen(page) == set(names), timeout=60)
+    daemon.page_when(lambda page: seen(page) == set(names))
     for deleted in admin.delete_topics(names).values():
-        deleted.result(60)
-    daemon.page_when(lambda page: not seen(page), timeout=60)
+        deleted.result(PATIENCE_S)
+    daemon.page_when(lambda page: not seen(page))
 
 
 @pytest.mark.once
@@ -195,8 +200,9 @@ def test_topics_that_come_and_go_leave_nothing_behind(own_kafka):
 
 
 @pytest.mark.once
-def test_clusters_do_not_feel_each_other(kafka, own_kafka, tmp_path):
-    """Two clusters with topics and groups of the same names; one of them stops answering, and then is gone."""
+def test_clusters_do_not_feel_each_other(kafka, own_kafka, silent, tmp_path):
+    """Two clusters with topics and groups of the same names; one of them stops answering, and then is gone. A third
+    doesn't answer at all, and is polled once, for longer than the test takes."""
     other = own_kafka()
     for cluster, lag in ((kafka, 3), (other, 4)):
         cluster.create_topic("isolated", 1)
@@ -205,6 +211,7 @@ def test_clusters_do_not_feel_each_other(kafka, own_kafka, tmp_path):
     file = tmp_path / "tidemark.json"
     named = {"well": kafka, "ill": other}
     sources = [{"name": name, "kafka": cluster.bootstrap, "timeout": "2s"} for name, cluster in named.items()]
+    sources.append({"name": "silent", "kafka": address_of(silent), "timeout": "1h"})
     file.write_text(json.dumps({"sources": sources, "poll_interval": "200ms"}))
 
     def lag(page, cluster):
@@ -216,12 +223,12 @@ def test_clusters_do_not_feel_each_other(kafka, own_kafka, tmp_path):
     with Daemon("--config", file) as daemon:
         daemon.page_when(lambda page: (lag(page, "well"), lag(page, "ill")) == (3, 4))
         other.nodes[0].pause()
-        for end in range(11, 16):  # each is seen long before a request to the other has given up
+        for end in range(11, 16):
             produce(kafka, "isolated", {0: 1})
-            daemon.page_when(lambda page, end=end: lag(page, "well") == end - 7, timeout=10)
-        daemon.page_when(lambda page: (up(page, "well"), up(page, "ill")) == (1, 0), timeout=60)
+            daemon.page_when(lambda page, end=end: lag(page, "well") == end - 7)
+        daemon.page_when(lambda page: (up(page, "well"), up(page, "ill")) == (1, 0))
         other.nodes[0].resume()
-        daemon.page_when(lambda page: (up(page, "ill"), lag(page, "ill")) == (1, 4), timeout=60)
+        daemon.page_when(lambda page: (up(page, "ill"), lag(page, "ill")) == (1, 4))
         other.nodes[0].kill()
-        daemon.page_when(lambda page: (up(page, "well"), up(page, "ill")) == (1, 0), timeout=60)
-        assert lag(daemon.page(), "well") == 8
+        page = daemon.page_when(lambda page: (up(page, "well"), up(page, "ill"), lag(page, "well")) == (1, 0, 8))
+        assert up(page, "silent") is None, "its first poll goes on"
