@@ -18,6 +18,9 @@ from kafka_security import KEY_PASSWORD, LISTENERS, SCRAM_USER, USERS, Certifica
 from kafka_traffic import commit, produce
 
 WHERE = {"cluster": "secure", "consumergroup": "billing", "topic": "orders", "partition": "0"}
+ENOUGH = "60s"  # for who answers, on a busy machine; who doesn't isn't waited for so long
+
+
 @pytest.fixture(scope="module")
 def certificates():
     made = Certificates()
@@ -49,17 +52,17 @@ def properties(certificates, listener, user="watcher", password=None, mechanism=
     return found | {key.replace("_", "."): str(value) for key, value in more.items()}
 
 
-def configuration(folder, address, properties=None, **settings):
+def configuration(folder, address, properties=None, timeout="3s", **settings):
     path = folder / "config.json"
-    source = {"name": "secure", "kafka": address, "properties": properties or {}, "timeout": "3s", **settings}
+    source = {"name": "secure", "kafka": address, "properties": properties or {}, "timeout": timeout, **settings}
     path.write_text(json.dumps({"sources": [source], "poll_interval": "500ms"}))
     return path
 
 
-def check(folder, address, properties=None):
+def check(folder, address, properties=None, timeout="3s"):
     """(exit code, what was printed)"""
     code, output, errors = processes.run(
-        [os.environ["TIDEMARK"], "check", "--config", configuration(folder, address, properties)]
+        [os.environ["TIDEMARK"], "check", "--config", configuration(folder, address, properties, timeout)]
     )
     return code, (output + errors).decode()
 
@@ -93,7 +96,7 @@ def test_lag_is_seen_through_encryption_and_passwords(secure, certificates, tmp_
         daemon.page_when(lag_is(7))
         page = daemon.get("/metrics").decode()
         logged = daemon.logged()
-    code, printed = check(tmp_path, address, found)
+    code, printed = check(tmp_path, address, found, ENOUGH)
     assert code == 0, printed
     assert "observed: " in printed
     for text in (page, printed, logged):
@@ -135,7 +138,7 @@ def test_a_client_that_is_asked_to_tell_all_tells_no_secret(secure, certificates
         found["ssl.certificate.location"] = str(certificates.path("client.crt"))
         found["ssl.key.location"] = str(certificates.path("client.p8"))
     with Daemon("--config", configuration(tmp_path, secure.nodes[0].address_of(listener), found)) as daemon:
-        processes.wait_until(lambda: ends(daemon), 60, "that it logs on or is refused")
+        processes.wait_until(lambda: ends(daemon), what="that it logs on or is refused")
         page, logged = daemon.get("/metrics").decode(), daemon.logged()
     secret = credentials.get("password", KEY_PASSWORD)
     told = base64.b64encode(f"\0{credentials.get('user')}\0{secret}".encode()).decode()  # as SASL PLAIN sends it
@@ -304,7 +307,7 @@ def test_a_password_that_is_kept_elsewhere(secure, certificates, tmp_path, monke
     assert 'sources[0].properties["sasl.password"]' in printed
     path.write_text("moon\n")
     monkeypatch.setenv("TIDEMARK_TEST_PASSWORD", "moon")
-    code, printed = check(tmp_path, address, found)
+    code, printed = check(tmp_path, address, found, ENOUGH)
     assert code == 0, printed
 
 
@@ -325,17 +328,17 @@ def test_a_password_that_is_kept_elsewhere(secure, certificates, tmp_path, monke
 def test_a_missing_permission_costs_only_what_it_gives(secure, certificates, tmp_path, missing, says, lost):
     address = secure.nodes[0].address_of("PASSWORD")
     found = properties(certificates, "PASSWORD", user=f"without-{missing}")
-    code, printed = check(tmp_path, address, found)
+    code, printed = check(tmp_path, address, found, ENOUGH)
     assert code == 1 and says in printed, printed
     assert printed.count("; to mend it: ") == 1, printed
     with Daemon("--config", configuration(tmp_path, address, found)) as daemon:
         def all_but_what_is_lost(page):
             for name in ("kafka_topic_retention_seconds", "kafka_topic_unkeyed_ratio", "kafka_consumergroup_lag"):
                 assert bool(page.family(name)) == (name not in lost), name
+            assert page.get_int("tidemark_source_up", cluster="secure") == 1
             return page.get_int("kafka_topic_partitions", cluster="secure", topic="orders") == 1
 
-        page = daemon.page_when(all_but_what_is_lost)
-        assert page.get_int("tidemark_source_up", cluster="secure") == 1
+        daemon.page_when(all_but_what_is_lost)
         learnt = ("admin", "sampled") if missing == "offsets" else ("topic", "exact")
         daemon.page_when(lambda page: page.by("tidemark_source_info", "offsets", "rebalances") == {learnt: 1})
 
@@ -367,15 +370,14 @@ def test_a_password_that_is_changed_while_it_runs(secure, certificates, tmp_path
         try:
             page = daemon.page_when(
                 lambda page: page.get_int("tidemark_source_up", cluster="secure") == 0
-                and "Authentication failed" in daemon.logged(),
-                timeout=60,
+                and "Authentication failed" in daemon.logged()
             )
             assert lag_is(7)(page), "the last page is kept while the source is down"
             assert page.get_int("tidemark_poll_errors_total", cluster="secure", stage="metadata") > 0
             assert "tide\"" not in daemon.logged()
         finally:
             restart(written)
-        daemon.page_when(lambda page: page.get_int("tidemark_source_up", cluster="secure") == 1, timeout=60)
+        daemon.page_when(lambda page: page.get_int("tidemark_source_up", cluster="secure") == 1)
 
 
 def test_a_group_that_may_not_be_read(secure, certificates, tmp_path):
@@ -387,9 +389,10 @@ def test_a_group_that_may_not_be_read(secure, certificates, tmp_path):
     try:
         with Daemon("--config", configuration(tmp_path, address, found, offsets="admin")) as daemon:
             page = daemon.page_when(
-                lambda page: lag_is(7)(page) and page.get_int("tidemark_poll_errors_total", cluster="secure", stage="groups") > 0
+                lambda page: lag_is(7)(page)
+                and page.get_int("tidemark_poll_errors_total", cluster="secure", stage="groups") > 0
+                and page.get_int("tidemark_source_up", cluster="secure") == 1
             )
-            assert page.get_int("tidemark_source_up", cluster="secure") == 1
             assert page.get_text("kafka_consumergroup_lag", **WHERE | {"consumergroup": "locked"}) is None
             assert page.get_text("kafka_consumergroup_members", cluster="secure", consumergroup="locked") is None
             assert "locked" in daemon.logged()
@@ -404,4 +407,4 @@ def test_a_topic_that_is_insisted_on_and_may_not_be_read(secure, certificates, t
     with Daemon("--config", configuration(tmp_path, address, found, offsets="topic")) as daemon:
         daemon.page_when(lambda page: page.get_int("tidemark_poll_errors_total", cluster="secure", stage="commits") > 0)
         daemon.page_when(lag_is(7))
-        assert "grant Read on it" in daemon.logged()
+        processes.wait_until(lambda: "grant Read on it" in daemon.logged(), what="the reason")

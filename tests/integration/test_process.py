@@ -29,7 +29,7 @@ def test_once_prints_one_page_and_ends(kafka):
     kafka.create_topic("once", 1)
     produce(kafka, "once", {0: 10})
     commit(kafka, "once", "once", {0: 4})
-    code, output, errors = run("serve", "--kafka", kafka.bootstrap, "--once")
+    code, output, errors = run("serve", "--kafka", kafka.bootstrap, "--timeout", "60s", "--once")
     assert code == 0, errors
     page = exposition.parse(output)
     where = {"cluster": "default", "consumergroup": "once", "topic": "once", "partition": "0"}

@@ -18,6 +18,8 @@
  */
 enum { LIST_OFFSETS = 2, OFFSET_FETCH = 9, PARTITIONS = 4 };
 
+enum { PATIENCE_MS = 60000 }; /* for what takes moments, until it is given up, on a busy machine */
+
 struct fixture {
     rd_kafka_t *handle; /* what the mock cluster lives in */
     rd_kafka_mock_cluster_t *cluster;
@@ -38,7 +40,7 @@ static int set_up(void **state)
     rd_kafka_mock_topic_create(f->cluster, "clicks", PARTITIONS, 1);
     rd_kafka_mock_topic_create(f->cluster, "orders", PARTITIONS, 1);
     f->config.address = mem_copy_text(rd_kafka_mock_cluster_bootstraps(f->cluster));
-    f->config.timeout_ms = 5000;
+    f->config.timeout_ms = PATIENCE_MS;
     f->poll = (struct kafka_poll){
         .config = &f->config,
         .client = kafka_client_new(&f->config, KAFKA_ADMIN, &error),
@@ -136,7 +138,8 @@ static void learn_topic(rd_kafka_t *producer, const char *name)
     const struct rd_kafka_metadata *metadata;
     rd_kafka_topic_t *topic = rd_kafka_topic_new(producer, name, NULL);
     assert_non_null(topic);
-    assert_int_equal(rd_kafka_metadata(producer, 0, topic, &metadata, 5000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(rd_kafka_metadata(producer, 0, topic, &metadata, PATIENCE_MS),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
     rd_kafka_metadata_destroy(metadata);
     rd_kafka_topic_destroy(topic);
 }
@@ -162,7 +165,7 @@ static void produce(struct fixture *f)
         };
         assert_null(rd_kafka_produceva(producer, record, sizeof record / sizeof *record));
     }
-    assert_int_equal(rd_kafka_flush(producer, 5000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(rd_kafka_flush(producer, PATIENCE_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
     rd_kafka_destroy(producer);
 }
 
