@@ -11,8 +11,10 @@
 It commits after each record, prints "PARTITION OFFSET" of each that it is done with, and leaves at SIGTERM.
 """
 
+import os
 import signal
 import sys
+import threading
 import time
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -23,6 +25,8 @@ PASSING = {
     KafkaError._STATE,
     KafkaError._NO_OFFSET,
     KafkaError._TIMED_OUT,
+    KafkaError._TRANSPORT,
+    KafkaError._WAIT_COORD,
     KafkaError.UNKNOWN_MEMBER_ID,
     KafkaError.ILLEGAL_GENERATION,
     KafkaError.REBALANCE_IN_PROGRESS,
@@ -45,15 +49,28 @@ def commit(consumer, message):
     return True
 
 
+# After which one goes that doesn't get away. A client may wait for itself for ever when it is closed in a rebalance:
+# https://github.com/confluentinc/librdkafka/issues/4884
+LEAVING_S = 60
+
+
+def wait_to_leave(asked_to_leave):
+    signal.sigwait({signal.SIGTERM})
+    asked_to_leave.set()
+    time.sleep(LEAVING_S)
+    os._exit(0)
+
+
 def main():
     bootstrap, group, topic, *rest = sys.argv[1:]
-    behaviour = {"pause_ms": 0, "choke_at": -1, "stall_every": 0, "stall_ms": 0, "session_ms": 6000, "max_poll_ms": 60000}
+    behaviour = {"pause_ms": 0, "choke_at": -1, "stall_every": 0, "stall_ms": 0, "session_ms": 45000, "max_poll_ms": 60000}
     for argument in rest:
         name, value = argument.split("=")
         assert name in behaviour, name
         behaviour[name] = int(value)
-    asked_to_leave = []
-    signal.signal(signal.SIGTERM, lambda *_: asked_to_leave.append(True))
+    asked_to_leave = threading.Event()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    threading.Thread(target=wait_to_leave, args=(asked_to_leave,), daemon=True).start()
     consumer = Consumer(
         {
             "bootstrap.servers": bootstrap,
@@ -70,7 +87,7 @@ def main():
     )
     consumer.subscribe([topic])
     number = 0
-    while not asked_to_leave:
+    while not asked_to_leave.is_set():
         message = consumer.poll(0.02)
         if message is None:
             continue

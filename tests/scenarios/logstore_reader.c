@@ -112,7 +112,7 @@ int main(int argc, char **argv)
 {
     struct error error = {0};
     struct behaviour behaviour = {
-        .choke_at = -1, .session_ms = 6000, .max_poll_ms = 60000, .client_id = "scenario"};
+        .choke_at = -1, .session_ms = 45000, .max_poll_ms = 60000, .client_id = "scenario"};
     for (int i = 4; i < argc; i++) {
         if (!set(&behaviour, argv[i])) {
             fprintf(stderr, "%s: unknown\n", argv[i]);

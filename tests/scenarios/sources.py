@@ -19,6 +19,7 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 import daemon
 import kafka_traffic
 import processes
+from processes import PATIENCE_S
 
 HERE = Path(__file__).resolve().parent
 TICK_S = 0.1
@@ -45,7 +46,7 @@ class Reader:
     def leave(self):
         """It says goodbye to its group and ends."""
         self.process.send_signal(signal.SIGTERM)
-        self.process.wait(30)
+        self.process.wait(PATIENCE_S)
         self.check()
 
     def check(self):
@@ -137,7 +138,7 @@ class LogStore(Source):
         super().close()
         if self.appender:
             self.appender.stdin.close()
-            self.appender.wait(30)
+            self.appender.wait(PATIENCE_S)
 
     def _log(self, verb, *arguments, **config):
         """What `tidemark log` prints."""
@@ -208,7 +209,7 @@ class Kafka(Source):
         self.producer.produce(self.name, b"x" * 100, key=key, partition=partition, timestamp=time_ms)
 
     def _flush(self):
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(PATIENCE_S) == 0
 
     def _reader_command(self):
         return [sys.executable, HERE / "kafka_reader.py", self.cluster.bootstrap, self.name, self.name]
@@ -241,16 +242,16 @@ class Watch(daemon.Daemon):
 
     def __init__(self, source, rules):
         self.source = source
-        self.file = tempfile.NamedTemporaryFile("w", suffix=".json")
+        self.folder = tempfile.TemporaryDirectory(prefix="tidemark-watch-")
+        file, self.record = (Path(self.folder.name) / name for name in ("tidemark.json", "record.jsonl"))
         only = {"include": [source.name]}
-        json.dump({"sources": [{**source.configuration(), "topics": only, "groups": only}]}, self.file)
-        self.file.flush()
+        file.write_text(json.dumps({"sources": [{**source.configuration(), "topics": only, "groups": only}]}))
         flags = [part for rule in rules for part in ("--rule", rule)]
-        super().__init__("--config", self.file.name, *flags)
+        super().__init__("--config", file, "--record", self.record, *flags)
 
     def __exit__(self, *failure):
         super().__exit__(*failure)
-        self.file.close()
+        self.folder.cleanup()
 
     def page(self):
         """The metrics as they are now, as long as nobody of the story has failed."""
@@ -261,6 +262,31 @@ class Watch(daemon.Daemon):
     def time(self, page):
         """When the page was rendered."""
         return page.by("tidemark_page_timestamp_seconds")[()]
+
+    def polls(self):
+        """All polls until now, as they were recorded: pages may pass unseen."""
+        whole = self.record.read_bytes().rpartition(b"\n")[0] if self.record.exists() else b""
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def wait_for_polls(self, count):
+        """So many more."""
+        before = len(self.polls())
+        processes.wait_until(lambda: len(self.polls()) >= before + count, what=f"{count} polls")
+
+    def polled(self, page):
+        """When the cluster was as the page shows it, which may be a while ago on a busy machine."""
+        published = page.by("tidemark_source_last_success_timestamp_seconds")[()]
+        return [poll["t"] for poll in self.polls() if poll["t"] <= published][-1]
+
+    def first_unread(self, committed, partition=0):
+        """When the first poll saw the group before messages that it hasn't read, at this offset."""
+
+        def waits(poll):
+            ends = [place.get("end", -1) for topic in poll["topics"] for place in topic["partitions"] if place["partition"] == partition]
+            places = [place for group in poll["groups"] for place in group["offsets"] if place["partition"] == partition]
+            return [place["committed"] for place in places] == [committed] and ends > [committed]
+
+        return next(poll["t"] for poll in self.polls() if waits(poll))
 
     def _where(self, page, name, partition=None):
         """The labels that this metric of the story has."""
@@ -300,17 +326,19 @@ class Watch(daemon.Daemon):
                 found[labels["condition"]].append((labels["topic"], labels["partition"], float(value)))
         return found
 
-    def when(self, condition, timeout=180):
-        """The first page on which the group has this condition."""
-        return self.page_when(lambda page: condition in self.conditions(page), timeout)
+    def is_judged(self, page):
+        """Whether the group's conditions are known. In a poll that could not find out its commits they aren't."""
+        return any(labels["consumergroup"] == self.source.name for labels, _ in page.family("kafka_consumergroup_condition"))
 
-    def when_not(self, *conditions, timeout=180):
+    def when(self, *conditions):
+        """The first page on which the group has these conditions."""
+        return self.page_when(lambda page: set(conditions) <= set(self.conditions(page)))
+
+    def when_not(self, *conditions):
         """The first page on which the group has none of these conditions."""
-        return self.page_when(
-            lambda page: self.value(page, "members") is not None and not set(conditions) & set(self.conditions(page)), timeout
-        )
+        return self.page_when(lambda page: self.is_judged(page) and not set(conditions) & set(self.conditions(page)))
 
-    def when_moved(self, times=1, timeout=180):
+    def when_moved(self, times=1):
         """The page once the group has been seen to move so many times."""
         seen = set()
 
@@ -318,17 +346,17 @@ class Watch(daemon.Daemon):
             seen.add(self.value(page, "current_offset_sum"))
             return len(seen - {None}) > times
 
-        return self.page_when(moved, timeout)
+        return self.page_when(moved)
 
     def when_known(self):
         """The page once the group's habits are known: it has been seen to move often enough."""
         return self.when_moved(times=25)
 
-    def when_read(self, timeout=180):
+    def when_read(self):
         """The first page on which the group has read everything."""
 
         def read(page):
             ends = [self.source.end(partition) for partition in self.source.written[self.source.name]]
             return self.value(page, "lag_sum") == 0 and self.value(page, "current_offset_sum") == sum(ends)
 
-        return self.page_when(read, timeout)
+        return self.page_when(read)

@@ -27,7 +27,7 @@ def test_committed_beyond_end(source):
         assert watch.value(page, "lag_seconds", 0) is None
         assert watch.value(page, "lag_sum") == 5
 
-        time.sleep(1)
+        watch.wait_for_polls(5)
         anomalies = {labels["kind"]: float(value) for labels, value in watch.page().family(ANOMALIES)}
         assert anomalies["committed_beyond_end"] == 1  # once an occurrence, not once a poll
 

@@ -17,13 +17,14 @@ def test_compaction(source):
             assert [(topic, partition) for topic, partition, _ in conditions["compaction_risk"]] == [(source.name, "0")]
             assert watch.value(page, "compaction_exposed_messages") == watch.value(page, "lag_sum") > 0
             page = watch.page_when(lambda page: watch.is_within(page, "compaction_exposed_messages", least=100))
+        page = watch.page_when(lambda page: watch.on_partition(page, "current_offset") == source.end())
         missed = source.end() - int(watch.value(page, "current_offset", 0))
 
         def cleaned():
             source.clean()
             return source.count() < source.end()
 
-        processes.wait_until(cleaned, 60, "the cleaner", pause=0.5)
+        processes.wait_until(cleaned, what="the cleaner", pause=0.5)
         back = source.reader()
         page = watch.page_when(lambda page: watch.value(page, "lag_sum") == 0)
         watch.when_not("compaction_risk")

@@ -15,9 +15,10 @@ def test_replay(source):
         reader.leave()
         watch.page_when(lambda page: watch.value(page, "members") == 0)
         source.set_offsets({0: 0})
-        page = watch.page_when(lambda page: watch.value(page, "rewound_messages_total"))
+        page = watch.page_when(lambda page: watch.value(page, "rewound_messages_total") and watch.value(page, "lag_sum"))
         assert watch.value(page, "rewound_messages_total") == MESSAGES
         assert watch.value(page, "lag_sum") == MESSAGES
+        begun = watch.polled(page)
         reader = source.reader(pause_ms=int(PAUSE_S * 1000))
 
         page = watch.page_when(lambda page: watch.value(page, "catchup_seconds") and watch.is_within(page, "lag_sum", most=MESSAGES - 50))
@@ -27,10 +28,11 @@ def test_replay(source):
         assert (topic, partition) == (source.name, "")
         assert since <= watch.time(page)
         # When it will be done: by its speed so far, which the time before its first message belongs to.
-        least = watch.value(page, "lag_sum") * PAUSE_S
-        assert least / 2 <= watch.value(page, "catchup_seconds") <= 5 * least + 5
+        left = watch.value(page, "lag_sum")
+        a_message_s = (watch.polled(page) - begun) / (MESSAGES - left)
+        assert left * PAUSE_S / 2 <= watch.value(page, "catchup_seconds") <= 5 * left * a_message_s + 5
 
-        said = set()
+        said = set(conditions)
 
         def done(page):
             said.update(watch.conditions(page))
@@ -40,4 +42,5 @@ def test_replay(source):
         assert said == {"replaying"}
         assert watch.value(page, "rewound_messages_total") == MESSAGES
         assert watch.value(page, "skipped_messages_total") == watch.value(page, "lost_messages_total") == 0
+        reader.leave()
         assert len(reader.done()) == MESSAGES
