@@ -21,14 +21,14 @@ const char *event_name(enum event_kind kind)
 }
 
 /* What comes piece by piece is one event: what retention takes poll after poll, and a series of rebalances.
- */
+ * None goes on when the clock was set back: it would end before it began. */
 static bool goes_on(const struct event *before, const struct event *event)
 {
     return (event->kind == EVENT_LOST || event->kind == EVENT_REBALANCED ||
             event->kind == EVENT_MADE_AGAIN) &&
            before->kind == event->kind && before->subscription == event->subscription &&
-           before->partition == event->partition && event->time - before->until <= goes_on_ms &&
-           before->to == event->from;
+           before->partition == event->partition && event->time >= before->until &&
+           event->time - before->until <= goes_on_ms && before->to == event->from;
 }
 
 static bool of_messages(const struct event *event)

@@ -64,6 +64,23 @@ static void test_forecasts_go_on(void **state)
     assert_in_range(after, before / 2, before);
 }
 
+/* A rebalance before it and one after it are two events: no event ends before it began. */
+static void test_no_event_ends_before_it_began(void **state)
+{
+    struct world *w = *state;
+    pass(w, 60, 10);
+    w->generation++;
+    pass(w, 15, 10);
+    set_back(w);
+    w->generation++;
+    pass(w, 15, 10);
+    const struct event_list *list = w->findings->groups[0].events;
+    assert_non_null(list);
+    assert_int_equal(list->count, 2);
+    for (uint32_t i = 0; i < list->count; i++)
+        assert_true(list->events[i].until >= list->events[i].time);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -71,6 +88,7 @@ int main(void)
         TEST(test_who_is_stopped_stays_stopped),
         TEST(test_who_stops_afterwards_is_found_out),
         TEST(test_forecasts_go_on),
+        TEST(test_no_event_ends_before_it_began),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
