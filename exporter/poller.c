@@ -38,6 +38,7 @@ struct poller {
     struct source_status status;
     bool partial;            /* the last poll left something out */
     bool shown;              /* something of the source is published */
+    int64_t shown_us;        /* since when the latest of it is, by the clock that doesn't jump */
     unsigned failures;       /* polls that failed in a row */
     enum error_code failure; /* the kind of the last one */
     unsigned seed;           /* of the pauses' jitter */
@@ -304,6 +305,7 @@ static void publish_success(struct poller *poller, struct snapshot *snapshot)
     poller->status.polled = true;
     poller->status.last_success = clock_wall_ms();
     poller->shown = true;
+    poller->shown_us = clock_monotonic_us();
     poller->failures = 0;
     if (poller->recorder != NULL)
         recorder_add(poller->recorder, str_of(poller->name), snapshot);
@@ -322,7 +324,7 @@ static bool outdated(const struct poller *poller)
     int64_t keep = poller->settings.source->poll_interval_ms * POLLER_KEEP_INTERVALS;
     if (keep < POLLER_KEEP_MS)
         keep = POLLER_KEEP_MS;
-    return poller->shown && clock_wall_ms() - poller->status.last_success > keep;
+    return poller->shown && (clock_monotonic_us() - poller->shown_us) / 1000 > keep;
 }
 
 /* Why the source is down is said when it begins, and when it is for another kind of reason. */
