@@ -18,7 +18,7 @@
 struct state_folder {
     char *path;
     pthread_mutex_t mutex;
-    int lock; /* the folder, locked; -1: none is */
+    int lock; /* the folder that was locked last */
 };
 
 struct state_file {
@@ -102,8 +102,7 @@ void state_folder_free(struct state_folder **folder)
     *folder = NULL;
     if (f == NULL)
         return;
-    if (f->lock >= 0)
-        close(f->lock);
+    close(f->lock);
     pthread_mutex_destroy(&f->mutex);
     free(f->path);
     free(f);
@@ -112,20 +111,21 @@ void state_folder_free(struct state_folder **folder)
 static bool is_same(int lock, const char *path)
 {
     struct stat locked, named;
-    return lock >= 0 && fstat(lock, &locked) == 0 && stat(path, &named) == 0 &&
-           locked.st_dev == named.st_dev && locked.st_ino == named.st_ino;
+    return fstat(lock, &locked) == 0 && stat(path, &named) == 0 && locked.st_dev == named.st_dev &&
+           locked.st_ino == named.st_ino;
 }
 
-/* Makes sure that what the path leads to is locked: the folder may have been removed, and made again. */
+/* Makes sure that what the path leads to is locked: the folder may have been removed, and made again. The one
+ * before stays locked until then, for it may be only out of reach for a moment. */
 static bool follow_path(struct state_folder *folder, struct error *error)
 {
     pthread_mutex_lock(&folder->mutex);
     bool locked = is_same(folder->lock, folder->path);
-    if (!locked) {
-        if (folder->lock >= 0)
-            close(folder->lock);
-        folder->lock = lock_folder(folder->path, error);
-        locked = folder->lock >= 0;
+    int lock = locked ? -1 : lock_folder(folder->path, error);
+    if (lock >= 0) {
+        close(folder->lock);
+        folder->lock = lock;
+        locked = true;
     }
     pthread_mutex_unlock(&folder->mutex);
     return locked;
