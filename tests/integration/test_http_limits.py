@@ -57,9 +57,10 @@ def has_ended(connection):
 
 
 def is_answered(connection):
+    """Or refused; who is left to wait is neither."""
     try:
         return b"200" in ask(connection)
-    except OSError:
+    except ConnectionError:
         return False
 
 

@@ -318,15 +318,18 @@ def test_records_that_nobody_understands_are_counted_and_asked_about(own_kafka, 
     # It is the group's turn every 64 polls, so later than anything is waited for here.
     with Daemon("--kafka", kafka.bootstrap, poll_interval="3s") as daemon:
 
+        def known_commits(page):
+            return commits_on(page, {"consumergroup": group, "topic": topic})
+
         def wait_for(offset):
-            wait_until(lambda: page_commits(daemon, {"consumergroup": group, "topic": topic}) == {"0": offset}, what=f"{offset}")
+            daemon.page_when(lambda page: known_commits(page) == {"0": offset})
 
         wait_following(daemon)
         before = anomalies(daemon, "unknown_record")
         for key, value in hostile:
             write_record(kafka, partition, key, value)
         wait_until(lambda: anomalies(daemon, "unknown_record") == before + len(hostile), what="that all are counted")
-        wait_for(4)
+        assert known_commits(daemon.page_when(known_commits)) == {"0": 4}
         write_until_shown(daemon, lambda: write_record(kafka, partition, commit_key(group, topic, 0), commit_value(8)), group, topic, 8)
         write_record(kafka, partition, *hostile[0])
         wait_for(4)
