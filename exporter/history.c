@@ -498,12 +498,16 @@ static bool has_dates(const struct snapshot *snapshot)
     return false;
 }
 
-/* How long it was since the last snapshot can't be told then: as long as usual. */
+/* How long it was since the last snapshot can't be told then: as long as usual. But where two have recorded
+ * to one file, lines may be out of order by a moment, which is not to make time pass twice. */
 static void follow_clock(struct history *history, int64_t now)
 {
-    int64_t usual = history->usual_gap == UNKNOWN ? 0 : history->usual_gap;
-    if (history->time != UNKNOWN && now < history->time)
-        history_move_back(history, now > usual ? now - usual : 0);
+    if (history->time == UNKNOWN || now >= history->time)
+        return;
+    int64_t since = history->time - now;
+    if (since > history->usual_gap) /* or that is UNKNOWN */
+        since = history->usual_gap != UNKNOWN ? history->usual_gap : 0;
+    history_move_back(history, now > since ? now - since : 0);
 }
 
 void history_observe(struct history *history, const struct snapshot *snapshot)

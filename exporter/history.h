@@ -18,8 +18,8 @@ struct history *history_new(void);
 /* Frees it and sets *history to NULL; NULL is accepted. */
 void history_free(struct history **history);
 
-/* Takes in what a poll saw; snapshots come in the order in which they were taken. One that is of an earlier
- * time than the last one tells that the clock was set back. */
+/* Takes in what a poll saw; snapshots come in the order in which they were taken, but for moments. One that
+ * is of an earlier time than the last one tells that the clock was set back. */
 void history_observe(struct history *history, const struct snapshot *snapshot);
 
 /* Keeps the history in a file, which is replaced as a whole or not at all (history_file.c documents it). */

@@ -81,6 +81,20 @@ static void test_no_event_ends_before_it_began(void **state)
         assert_true(list->events[i].until >= list->events[i].time);
 }
 
+/* Two daemons have recorded to one file, and each line of the one comes a moment late: no time passes twice.
+ */
+static void test_lines_out_of_order_are_no_time(void **state)
+{
+    struct world *w = *state;
+    for (int i = 0; i < 80; i++) {
+        pass(w, 15, 10);
+        w->now -= 200;
+        poll(w);
+        w->now += 200;
+    }
+    assert_in_range(w->findings->groups[0].slo_ms, 1180 * 1000, 1220 * 1000);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -89,6 +103,7 @@ int main(void)
         TEST(test_who_stops_afterwards_is_found_out),
         TEST(test_forecasts_go_on),
         TEST(test_no_event_ends_before_it_began),
+        TEST(test_lines_out_of_order_are_no_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
