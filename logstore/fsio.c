@@ -78,7 +78,7 @@ static bool is_regular(int fd, const char *name, struct error *error)
         return false;
     }
     if (!S_ISREG(status.st_mode))
-        error_set(error, ERROR_CORRUPT, "%s is no regular file", name);
+        error_set(error, ERROR_IO, "%s is no regular file", name);
     return S_ISREG(status.st_mode);
 }
 

@@ -22,7 +22,7 @@ struct file {
 #define FILE_CLOSED ((struct file){-1, NULL})
 
 /* Opens `name` below the folder `directory`; `flags` as of open(2), O_CLOEXEC is added. ERROR_NOT_FOUND,
- * ERROR_EXISTS, ERROR_DENIED; ERROR_CORRUPT: it is no regular file. Never waits for whoever holds the other
+ * ERROR_EXISTS, ERROR_DENIED; ERROR_IO: it is no regular file. Never waits for whoever holds the other
  * end. */
 bool fsio_open(struct file *file, int directory, const char *name, int flags, struct error *error);
 

@@ -147,7 +147,7 @@ static void try_fifo(const char *name)
     snprintf(aside, sizeof aside, "%s.aside", path);
     assert_int_equal(rename(path, aside), 0);
     assert_int_equal(mkfifo(path, 0600), 0);
-    MUST_FAIL(logstore_open(fixture_folder, &options, &error) != NULL, ERROR_CORRUPT);
+    MUST_FAIL(logstore_open(fixture_folder, &options, &error) != NULL, ERROR_IO);
     assert_int_equal(rename(aside, path), 0);
 }
 
