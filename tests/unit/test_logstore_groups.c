@@ -1,3 +1,4 @@
+#include "tests/lib/logstore_calls.h"
 #include "tests/lib/logstore_fixture.h"
 
 #include <dirent.h>
@@ -208,17 +209,6 @@ static void test_more_groups_than_descriptors(void **state)
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }
 
-static long opened;
-
-static int count_opened(void *context, struct fsio_step *step)
-{
-    (void)context;
-    opened += step->call == FSIO_OPEN;
-    return 0;
-}
-
-static const struct fsio_fault counting = {.before = count_opened};
-
 /* Where the process may have many descriptors, the groups of a store of some size stay open between polls. */
 static void test_groups_stay_open_where_there_are_descriptors(void **state)
 {
@@ -240,11 +230,11 @@ static void test_groups_stay_open_where_there_are_descriptors(void **state)
     struct logstore_observer *observer = logstore_observer_open(fixture_folder, &error);
     MUST(observer != NULL);
     observe_all(observer, GROUPS);
-    opened = 0;
+    opens = 0;
     fsio_fault = &counting;
     observe_all(observer, GROUPS);
     fsio_fault = NULL;
-    assert_int_equal(opened, 0);
+    assert_int_equal(opens, 0);
     logstore_observer_close(&observer);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
 }

@@ -1,8 +1,8 @@
 #include "logstore/batch.h"
 #include "logstore/catalog.h"
 #include "logstore/membership.h"
+#include "tests/lib/logstore_calls.h"
 #include "tests/lib/logstore_fixture.h"
-#include "tests/lib/logstore_reads.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,6 +1,6 @@
 #include "logstore/batch.h"
+#include "tests/lib/logstore_calls.h"
 #include "tests/lib/logstore_fixture.h"
-#include "tests/lib/logstore_reads.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
